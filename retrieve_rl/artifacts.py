@@ -1,0 +1,286 @@
+"""Artifacts: directories that appear whole or not at all, and are verified before they are read.
+
+An artifact holds `MANIFEST.json` (kind, schema version, size and sha256 of every file, the digests
+of what it was made from) beside its files. Writing goes to a temporary sibling that is fsynced and
+renamed, so a crash leaves the old state or the new one. Reading refuses a file that is missing,
+changed or not listed before any other code opens it.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrieve_rl.errors import DataError, ResourceError, UsageError
+
+MANIFEST_NAME = "MANIFEST.json"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an artifact says of itself.
+
+    Attributes:
+      kind: what the directory holds ("dataset", "memory", "checkpoint", ...).
+      schema_version: version of this layout.
+      files: relative path -> {"size": bytes, "sha256": hex digest}.
+      made_from: name -> digest of each artifact this one was made from.
+      metadata: facts a reader needs before it opens the files; strict JSON.
+      digest: sha256 of the manifest itself; the artifact's identity.
+    """
+
+    kind: str
+    schema_version: int
+    files: dict[str, dict[str, Any]]
+    made_from: dict[str, str]
+    metadata: dict[str, Any]
+    digest: str
+
+
+def to_json(document: Any) -> str:
+    """Strict JSON: sorted keys, no NaN (raises ValueError)."""
+    return json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Replaces `path` atomically and durably: temporary name, fsync, rename, fsync of the folder.
+
+    Raises:
+      ResourceError: the disk is full; nothing is left at `path` that was not there before.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode() if isinstance(content, str) else content
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with _disk_errors(path), os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def create(
+    path: Path,
+    *,
+    kind: str,
+    made_from: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Iterator[Path]:
+    """Yields an empty folder to fill; on a clean exit it becomes the artifact at `path`.
+
+    `metadata` is read when the block ends, so the block may add to it. An artifact already at
+    `path` is replaced. On any exception nothing changes at `path`.
+
+    Raises:
+      ResourceError: the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.building-"))
+    try:
+        with _disk_errors(path):
+            yield building
+            files = {name: _describe(building / name) for name in _file_names(building)}
+            for name in files:
+                _sync_file(building / name)
+            manifest = {
+                "kind": kind,
+                "schema_version": SCHEMA_VERSION,
+                "files": files,
+                "made_from": dict(made_from or {}),
+                "metadata": dict(metadata or {}),
+            }
+            write_file(building / MANIFEST_NAME, to_json(manifest))
+            os.chmod(building, 0o777 & ~_umask())
+            _swap(building, path)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def verify(path: Path, *, kind: str | None = None) -> Manifest:
+    """Checks every byte of the artifact at `path` against its manifest.
+
+    Raises:
+      DataError: no manifest, another kind or schema, or a file missing, changed, linked or not
+        listed.
+    """
+    manifest = read_manifest(path, kind=kind)
+    found = set(_file_names(path)) - {MANIFEST_NAME}
+    for name in sorted(found - set(manifest.files)):
+        raise DataError(
+            f"{path / name} is not listed in {MANIFEST_NAME}: remove it or rebuild {path}"
+        )
+    for name, expected in manifest.files.items():
+        file = path / name
+        if name not in found:
+            raise DataError(f"{file} is missing: rebuild {path}")
+        if file.stat().st_size != expected["size"]:
+            raise DataError(
+                f"{file} has {file.stat().st_size} bytes, {MANIFEST_NAME} says {expected['size']}:"
+                f" rebuild {path}"
+            )
+        if sha256_of(file) != expected["sha256"]:
+            raise DataError(
+                f"{file} has changed since it was written (sha256 differs): rebuild {path}"
+            )
+    return manifest
+
+
+def read_manifest(path: Path, *, kind: str | None = None) -> Manifest:
+    """The manifest at `path`, without reading the other files. Raises DataError."""
+    file = path / MANIFEST_NAME
+    try:
+        text = file.read_text()
+        document = json.loads(text)
+        manifest = Manifest(**document, digest=hashlib.sha256(text.encode()).hexdigest())
+    except FileNotFoundError:
+        raise DataError(f"{path} is not an artifact: it has no {MANIFEST_NAME}") from None
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{file} cannot be read: {error}") from None
+    if manifest.schema_version != SCHEMA_VERSION:
+        raise DataError(
+            f"{path} has schema version {manifest.schema_version}, this program reads"
+            f" {SCHEMA_VERSION}: rebuild it"
+        )
+    if kind is not None and manifest.kind != kind:
+        raise DataError(f"{path} holds a {manifest.kind}, expected a {kind}")
+    return manifest
+
+
+@contextlib.contextmanager
+def lock(path: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Holds `<path>.lock` for one writer; the kernel frees it when the process dies.
+
+    Raises:
+      UsageError: another live process still holds it after `wait_seconds`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file_path = path.with_name(path.name + ".lock")
+    deadline = time.monotonic() + wait_seconds
+    with open(file_path, "a+") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    file.seek(0)
+                    owner = file.read().strip() or "another process"
+                    raise UsageError(
+                        f"{path} is being written by {owner}: wait for it, or choose another --runs"
+                    ) from None
+                time.sleep(0.2)
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
+
+
+def remove(path: Path) -> None:
+    """Deletes the artifact at `path`; it vanishes under its name at once, then file by file."""
+    doomed = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old-"))
+    os.replace(path, doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """Hex digest over names, dtypes, shapes and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes an uncompressed npz (its CRC-32 is checked by every reader)."""
+    with open(path, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads an npz whole; object arrays are refused (ValueError)."""
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _file_names(folder: Path) -> list[str]:
+    names = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            raise DataError(f"{path} is a link; an artifact holds plain files only")
+        if path.is_file():
+            names.append(path.relative_to(folder).as_posix())
+    return names
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    return {"size": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def _swap(building: Path, path: Path) -> None:
+    """Renames `building` to `path`; an old artifact there is moved aside first, then deleted."""
+    if path.exists():
+        old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old-"))
+        os.replace(path, old)
+        os.replace(building, path)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.replace(building, path)
+    _sync_folder(path.parent)
+
+
+def _sync_file(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (28, 122):  # ENOSPC, EDQUOT
+            raise ResourceError(
+                f"the disk is full: {path} was not written; free space and run again"
+            ) from error
+        raise

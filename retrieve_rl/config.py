@@ -1,0 +1,146 @@
+"""Configuration: frozen models filled from TOML layers and `--set key=value`.
+
+A run's config is the deep merge, later winning, of: the defaults in the model, the task's TOML, the
+preset's, the arm's, and `--set`. It is validated once, whole; an unknown key is refused with the
+nearest known one.
+"""
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from retrieve_rl.errors import UsageError
+
+
+class Strict(BaseModel):
+    """Base of every config section: frozen, no unknown keys, no silent conversion, no NaN."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+Model = TypeVar("Model", bound=Strict)
+
+
+def experiments_folder() -> Path:
+    """Where the TOML files lie: inside the installed package, or beside it in a checkout."""
+    package = Path(str(resources.files("retrieve_rl")))
+    installed = package / "experiments"
+    return installed if installed.is_dir() else package.parent / "experiments"
+
+
+def named_files(kind: str) -> dict[str, Path]:
+    """Name -> TOML file of one kind: "tasks", "presets", "arms" or "ablations"."""
+    return {path.stem: path for path in sorted((experiments_folder() / kind).glob("*.toml"))}
+
+
+def find(kind: str, name: str) -> Path:
+    """The TOML called `name`, or, where `name` ends in .toml, that file. Raises UsageError."""
+    if name.endswith(".toml"):
+        path = Path(name)
+        if not path.is_file():
+            raise UsageError(f"{path} does not exist")
+        return path
+    known = named_files(kind)
+    if name not in known:
+        raise UsageError(f"no {kind.removesuffix('s')} is called {name!r}{_nearest(name, known)}")
+    return known[name]
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parses a TOML file. Raises UsageError with the line for broken text."""
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from None
+
+
+def parse_setting(text: str) -> dict[str, Any]:
+    """`"train.steps=100"` -> `{"train": {"steps": 100}}`; the value is TOML, else a plain string.
+
+    Raises:
+      UsageError: no `=`, or an empty key.
+    """
+    key, equals, value = text.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or not all(parts):
+        raise UsageError(f"--set {text!r} must look like key=value, as in --set train.steps=100")
+    try:
+        parsed: Any = tomllib.loads(f"value = {value.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    for part in reversed(parts):
+        parsed = {part: parsed}
+    return dict(parsed)
+
+
+def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Deep merge of mappings; a later layer wins, tables merge key by key."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            below = merged.get(key)
+            if isinstance(value, Mapping) and isinstance(below, Mapping):
+                merged[key] = merge([below, value])
+            else:
+                merged[key] = value
+    return merged
+
+
+def validate(model: type[Model], values: Mapping[str, Any], *, source: str) -> Model:
+    """Validates merged values. Raises UsageError: every bad key, with the nearest known one."""
+    try:
+        # Through JSON: strict validation of a parsed TOML would refuse a list for a tuple field.
+        return model.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        raise UsageError(f"{source}: {_explain(model, error)}") from None
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{source}: {error}") from None
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """sha256 of the canonical JSON of `values`."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _explain(model: type[BaseModel], error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        location = [str(part) for part in problem["loc"]]
+        name = ".".join(location)
+        if problem["type"] == "extra_forbidden":
+            known = _keys_at(model, location[:-1])
+            lines.append(
+                f"unknown key {name}{_nearest(location[-1], known, '.'.join(location[:-1]))}"
+            )
+        else:
+            found = problem["input"] if problem["type"] != "missing" else "nothing"
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(
+                f"{name + ': ' if name else ''}{message} (found {found!r})" if location else message
+            )
+    return "; ".join(lines)
+
+
+def _keys_at(model: type[BaseModel], location: list[str]) -> list[str]:
+    for part in location:
+        annotation = model.model_fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)
+
+
+def _nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {prefix + '.' if prefix else ''}{close[0]}?"
+    return f"; known: {', '.join(known)}"

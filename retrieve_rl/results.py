@@ -1,0 +1,151 @@
+"""Runs and their results: where a run lies, and the one JSON document it ends in."""
+
+import json
+import math
+import platform
+import resource
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from retrieve_rl import artifacts
+from retrieve_rl.config import Strict, validate
+from retrieve_rl.errors import DataError
+from retrieve_rl.progress import Reporter
+from retrieve_rl.signals import StopRequest
+
+SCHEMA_VERSION = 1
+_PACKAGES = (
+    "retrieve-rl",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "numpy",
+    "gymnasium",
+    "mujoco",
+    "minari",
+)
+
+
+class RunResult(Strict):
+    """What `result.json` holds. `outcomes` are raw, `summary` is derived from them.
+
+    `timings`, `peak_memory_bytes`, `versions` and `device` describe the machine; all else is the
+    same for the same config on the same machine.
+    """
+
+    schema_version: Literal[1] = 1
+    command: str
+    status: Literal["ok", "partial", "failed", "interrupted"]
+    task: str
+    arm: str
+    preset: str
+    seed: int
+    results_version: int
+    config_hash: str
+    config: dict[str, Any]
+    inputs: dict[str, Any]
+    training: dict[str, Any] | None = None
+    retrieval: dict[str, Any] | None = None
+    outcomes: list[dict[str, Any]] = []
+    summary: dict[str, Any] = {}
+    timings: dict[str, float] = {}
+    peak_memory_bytes: int = 0
+    versions: dict[str, str] = {}
+    device: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Run:
+    """The place and the manner of one command's work.
+
+    Attributes:
+      folder: the run's own directory.
+      root: the directory of all runs; shared artifacts lie under it.
+      reporter: where progress goes.
+      stop: set by a signal; long work looks at it and saves.
+    """
+
+    folder: Path
+    root: Path
+    reporter: Reporter
+    stop: StopRequest
+
+
+def run_folder(
+    root: Path, command: str, *, task: str, arm: str, preset: str, seed: int, config_hash: str
+) -> Path:
+    """The directory of a run: a pure function of what it computes."""
+    return root / command / task / f"{arm}-{preset}-s{seed}-{config_hash[:8]}"
+
+
+def write_result(folder: Path, result: RunResult) -> Path:
+    """Writes `result.json`, the last file of a run, whole or not at all."""
+    path = folder / "result.json"
+    artifacts.write_file(path, artifacts.to_json(without_nan(result.model_dump(mode="json"))))
+    return path
+
+
+def read_result(path: Path) -> RunResult:
+    """Reads a `result.json`, or the one in a run's folder. Raises DataError."""
+    path = path / "result.json" if path.is_dir() else path
+    try:
+        document = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist: the run has not finished") from None
+    except ValueError as error:
+        raise DataError(f"{path} is not valid JSON: {error}") from None
+    if document.get("schema_version") != SCHEMA_VERSION:
+        raise DataError(
+            f"{path} has schema version {document.get('schema_version')}, this program reads"
+            f" {SCHEMA_VERSION}"
+        )
+    return validate(RunResult, document, source=str(path))
+
+
+def find_results(root: Path) -> list[Path]:
+    """Every finished or interrupted run's `result.json` below `root`."""
+    return sorted(root.glob("*/*/*/result.json"))
+
+
+def machine() -> dict[str, Any]:
+    """The fields of a result that describe where it was computed."""
+    import jax
+
+    device = jax.devices()[0]
+    return {
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT,
+        "versions": {"python": platform.python_version(), **_versions()},
+        "device": {
+            "platform": device.platform,
+            "kind": device.device_kind,
+            "count": jax.device_count(),
+        },
+    }
+
+
+def without_nan(value: Any) -> Any:
+    """Replaces NaN and infinities, which strict JSON lacks, by None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return value
+
+
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,68 @@
+"""Carrying out a run: one writer, resumed where it stopped, done once."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from retrieve_rl import artifacts
+from retrieve_rl.config import Strict
+from retrieve_rl.errors import DataError
+from retrieve_rl.progress import Reporter
+from retrieve_rl.results import Run, RunResult, read_result, write_result
+from retrieve_rl.signals import StopRequest
+
+RunFn = Callable[[Any, Run], RunResult]
+
+
+class Finished(NamedTuple):
+    """A run that ended.
+
+    Attributes:
+      folder: where it lies.
+      result: its result.
+      computed: False where the result was already there.
+    """
+
+    folder: Path
+    result: RunResult
+    computed: bool
+
+
+def carry_out(
+    run_fn: RunFn,
+    config: Strict,
+    folder: Path,
+    root: Path,
+    reporter: Reporter,
+    stop: StopRequest,
+    *,
+    force: bool = False,
+) -> Finished:
+    """Does the work of `config` in `folder`, or returns the result that is already there.
+
+    Unfinished work goes on from its last checkpoint; `force` starts over.
+
+    Raises:
+      UsageError: another process is at work on the same run.
+    """
+    with artifacts.lock(folder):
+        if force and folder.exists():
+            shutil.rmtree(folder)
+        if (folder / "result.json").exists():
+            return Finished(folder, read_result(folder), computed=False)
+        folder.mkdir(parents=True, exist_ok=True)
+        resolved = artifacts.to_json(config.model_dump(mode="json"))
+        artifacts.write_file(folder / "config.json", resolved)
+        result = run_fn(config, Run(folder, root, reporter, stop))
+        write_result(folder, result)
+        return Finished(folder, result, computed=True)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The resolved config of the run in `folder`. Raises DataError."""
+    try:
+        return dict(json.loads((folder / "config.json").read_text()))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} is not a run: config.json cannot be read ({error})") from None
