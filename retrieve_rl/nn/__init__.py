@@ -1,0 +1,1 @@
+"""Network parts that both papers are built from."""

@@ -1,0 +1,89 @@
+"""Checkpoints: any pytree of arrays as one npz in a verified artifact.
+
+Leaves are stored under their path in the tree. Restoring fills a template and refuses a leaf that
+is missing, left over, or of another shape or dtype.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from retrieve_rl import artifacts
+from retrieve_rl.errors import DataError
+
+Tree = TypeVar("Tree")
+_KEPT = 2
+
+
+def save_tree(folder: Path, tree: Any) -> None:
+    """Writes `tree` into the folder of an artifact being built."""
+    artifacts.save_arrays(folder / "state.npz", _flatten(tree))
+
+
+def load_tree(folder: Path, template: Tree) -> Tree:
+    """Fills `template` from a verified artifact. Raises DataError where they do not fit."""
+    arrays = artifacts.load_arrays(folder / "state.npz")
+    leaves, treedef = jax.tree_util.tree_flatten_with_path(template)
+    names = [jax.tree_util.keystr(path) for path, _ in leaves]
+    if set(names) != set(arrays):
+        difference = sorted(set(names) ^ set(arrays))[:3]
+        raise DataError(f"{folder} does not fit this model: only one of them has {difference}")
+    restored = []
+    for name, (_, leaf) in zip(names, leaves, strict=True):
+        array = arrays[name]
+        if array.shape != leaf.shape or array.dtype != leaf.dtype:
+            raise DataError(
+                f"{folder}: {name} is {array.dtype}{array.shape}, the model needs"
+                f" {leaf.dtype}{leaf.shape}"
+            )
+        restored.append(jnp.asarray(array))
+    return jax.tree_util.tree_unflatten(treedef, restored)
+
+
+def save_checkpoint(
+    folder: Path,
+    step: int,
+    tree: Any,
+    *,
+    made_from: Mapping[str, str],
+    metadata: Mapping[str, Any],
+) -> Path:
+    """Writes `folder/step-<step>` and keeps the two newest checkpoints."""
+    path = folder / f"step-{step:08d}"
+    with artifacts.create(
+        path, kind="checkpoint", made_from=made_from, metadata={**metadata, "step": step}
+    ) as building:
+        save_tree(building, tree)
+    for old in _checkpoints(folder)[:-_KEPT]:
+        artifacts.remove(old)
+    return path
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint whose bytes are what was written; None where there is none.
+
+    A damaged newest one is passed over for the one before it.
+    """
+    for path in reversed(_checkpoints(folder)):
+        try:
+            artifacts.verify(path, kind="checkpoint")
+            return path
+        except DataError:
+            continue
+    return None
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if re.fullmatch(r"step-\d{8}", path.name))
+
+
+def _flatten(tree: Any) -> dict[str, np.ndarray]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}

@@ -1,0 +1,35 @@
+"""The training loop: a generator that its caller logs, saves and stops."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from retrieve_rl.errors import RrlError
+from retrieve_rl.training.state import Metrics, TrainState
+
+StepFn = Callable[[TrainState, int], tuple[TrainState, Metrics]]
+
+
+class NonFiniteLossError(RrlError):
+    """The loss or a gradient stopped being finite; the last checkpoint is still good."""
+
+
+def train(
+    state: TrainState, *, total_steps: int, steps_at_once: int, step_fn: StepFn
+) -> Iterator[tuple[TrainState, dict[str, float]]]:
+    """Yields the state and the mean metrics after every `steps_at_once` steps, up to `total_steps`.
+
+    Raises:
+      NonFiniteLossError: in the last `steps_at_once` steps; the state they led to is not yielded.
+    """
+    step = int(state.step)
+    while step < total_steps:
+        state, metrics = step_fn(state, min(steps_at_once, total_steps - step))
+        numbers = {name: float(np.asarray(value)) for name, value in metrics.items()}
+        if not numbers.pop("finite"):
+            raise NonFiniteLossError(
+                f"the loss became infinite or NaN between steps {step} and {int(state.step)}:"
+                " lower optimizer.learning_rate, or look at the data with `rrl data stats`"
+            )
+        step = int(state.step)
+        yield state, numbers
