@@ -1,0 +1,1 @@
+"""The retrieval core: keys, neighbors and indexes. It knows neither papers nor agents."""
