@@ -1,0 +1,40 @@
+"""Dropout whose masks cost next to nothing, on a CPU as well as on an accelerator.
+
+A mask is a hash of (key, position), computed where it is used: XLA fuses it into the multiplication
+it belongs to and no random bits pass through memory. On two cores JAX's generators would take a
+quarter to a half of a Decision Transformer's training step.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, UInt32
+
+
+class DropoutStream:
+    """Hands out a fresh pair of words per use, so that no two masks of a forward pass are alike.
+
+    `None` turns every dropout into the identity, for evaluation.
+    """
+
+    def __init__(self, rng_key: PRNGKeyArray | None) -> None:
+        self._rng_key = rng_key
+        self._uses = 0
+
+    def __call__(self, x: Float[Array, "..."], rate: float) -> Float[Array, "..."]:
+        """Zeroes each entry with probability `rate` and scales the others by 1 / (1 - rate)."""
+        if self._rng_key is None or rate == 0.0:
+            return x
+        use_key = jax.random.fold_in(self._rng_key, self._uses)
+        self._uses += 1
+        words = jax.random.bits(use_key, (2,), jnp.uint32)
+        position = jax.lax.iota(jnp.uint32, x.size).reshape(x.shape)
+        bits = _mix(_mix(position + words[0]) ^ words[1])
+        threshold = jnp.uint32(round(rate * 2**32))
+        return jnp.where(bits >= threshold, x * (1.0 / (1.0 - rate)), 0.0)
+
+
+def _mix(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
+    """A bijection of 32-bit words with little bias (C. Wellons, "lowbias32", public domain)."""
+    x = (x ^ (x >> 16)) * jnp.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * jnp.uint32(0x846CA68B)
+    return x ^ (x >> 16)

@@ -1,0 +1,152 @@
+"""What a run trains on: the data set, the drawn experts, and the one normalizer for both."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from retrieve_rl.errors import DataError
+from retrieve_rl.progress import Reporter
+from retrieve_rl.reframe import datasets
+from retrieve_rl.reframe.config import ReframeConfig
+from retrieve_rl.reframe.episodes import Episodes
+from retrieve_rl.reframe.experts import draw_experts
+from retrieve_rl.reframe.windows import Normalizer, StepTable, fit_normalizer, step_table
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything a run knows before it trains.
+
+    Attributes:
+      data: steps of the (suboptimal) data set.
+      experts: steps of the drawn expert episodes, in the order they were drawn.
+      held_out: steps of expert episodes no arm ever trains on; None in a small expert set.
+      normalizer: standardizes the observations of all three, and of the environment.
+      env_id: the environment to evaluate in.
+      inputs: ids and hashes, for the result.
+    """
+
+    data: StepTable
+    experts: StepTable
+    held_out: StepTable | None
+    normalizer: Normalizer
+    env_id: str
+    inputs: dict[str, Any]
+
+    @property
+    def observation_dim(self) -> int:
+        return self.data.observations.shape[1]
+
+    @property
+    def action_dim(self) -> int:
+        return self.data.actions.shape[1]
+
+
+def load_training_data(config: ReframeConfig, reporter: Reporter) -> TrainingData:
+    """Loads, or makes, both data sets; draws the experts; fits the normalizer.
+
+    Raises:
+      DataError: a data set is missing or damaged, or the two do not belong together.
+      UsageError: more experts asked for than there are.
+    """
+    everything = datasets.load(config.data.dataset_id, reporter)
+    all_experts = datasets.load(config.data.experts_id, reporter)
+    env_id = evaluation_env(config, everything)
+    check_pairing(config, everything, all_experts)
+    check_ranges(config, everything)
+    check_ranges(config, all_experts)
+    draw = draw_experts(
+        all_experts.num_episodes, config.data.num_experts, seed=config.seed, tuning=config.tuning
+    )
+    data = best_episodes(everything, config.data.top_fraction)
+    experts = all_experts.select(draw.memory)
+    fitted_on = data if config.data.normalizer == "data" else experts
+    normalizer = fit_normalizer(fitted_on.observations)
+    scale = config.data.return_scale
+    held_out = all_experts.select(draw.held_out) if draw.held_out.size else None
+    return TrainingData(
+        data=step_table(data, normalizer, scale),
+        experts=step_table(experts, normalizer, scale),
+        held_out=step_table(held_out, normalizer, scale) if held_out else None,
+        normalizer=normalizer,
+        env_id=env_id,
+        inputs={
+            "dataset": describe(everything),
+            "experts": {**describe(all_experts), "drawn": draw.memory.tolist()},
+            "env_id": env_id,
+        },
+    )
+
+
+def check_pairing(config: ReframeConfig, data: Episodes, experts: Episodes) -> None:
+    """Refuses experts of another family or environment, or other widths. Raises DataError."""
+    widths = [(e.observations.shape[1], e.actions.shape[1]) for e in (data, experts)]
+    if widths[0] != widths[1]:
+        raise DataError(
+            f"{data.dataset_id} has (observation, action) widths {widths[0]},"
+            f" {experts.dataset_id} has {widths[1]}: choose --experts of the same environment"
+        )
+    if config.data.allow_mixed_families:
+        return
+    found = [(e.family, e.env_id) for e in (data, experts)]
+    if found[0] != found[1]:
+        raise DataError(
+            f"{data.dataset_id} is {found[0][0]} data of {found[0][1] or 'an unknown environment'},"
+            f" {experts.dataset_id} is {found[1][0]} data of"
+            f" {found[1][1] or 'an unknown environment'}: choose --experts of the same family, or"
+            " record the mixture with --set data.allow_mixed_families=true"
+        )
+
+
+def check_ranges(config: ReframeConfig, episodes: Episodes) -> None:
+    """Refuses what the policies cannot express: actions outside [-1, 1], episodes longer than
+    `env.max_steps`. Raises DataError."""
+    largest = float(np.abs(episodes.actions).max())
+    if largest > 1.0 + 1e-4:
+        raise DataError(
+            f"{episodes.dataset_id} has actions up to {largest:.4g}; policies here act in [-1, 1]:"
+            " rescale the data and wrap the environment in gymnasium's RescaleAction"
+        )
+    longest = int(episodes.lengths.max())
+    if longest > config.env.max_steps:
+        raise DataError(
+            f"{episodes.dataset_id} has an episode of {longest} steps; set env.max_steps to at"
+            f" least that (found {config.env.max_steps})"
+        )
+
+
+def evaluation_env(config: ReframeConfig, data: Episodes) -> str:
+    """The environment the data was made in: D4RL's files belong to the -v4 environments.
+
+    Raises:
+      DataError: the data is of another environment than the task.
+    """
+    env_id = config.env.id
+    if data.family == "d4rl" and env_id.endswith("-v5"):
+        env_id = env_id.removesuffix("-v5") + "-v4"
+    if data.env_id and data.env_id != env_id:
+        raise DataError(
+            f"{data.dataset_id} was made in {data.env_id}, the task {config.task} is evaluated in"
+            f" {env_id}: choose another --task or --dataset"
+        )
+    return env_id
+
+
+def best_episodes(episodes: Episodes, fraction: float) -> Episodes:
+    """The `fraction` of the episodes with the highest returns, at least one, in their order."""
+    if fraction == 1.0:
+        return episodes
+    kept = max(1, round(fraction * episodes.num_episodes))
+    return episodes.select(np.sort(np.argsort(-episodes.returns, kind="stable")[:kept]))
+
+
+def describe(episodes: Episodes) -> dict[str, Any]:
+    return {
+        "id": episodes.dataset_id,
+        "family": episodes.family,
+        "recipe": episodes.recipe,
+        "sha256": episodes.sha256,
+        "episodes": episodes.num_episodes,
+        "steps": episodes.num_steps,
+    }

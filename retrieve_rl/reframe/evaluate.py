@@ -1,0 +1,161 @@
+"""Judging a trained policy: fixed seeds, the task's target return, the last checkpoint."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from retrieve_rl import artifacts
+from retrieve_rl.errors import DataError
+from retrieve_rl.reframe.config import EnvConfig, ReframeConfig
+from retrieve_rl.reframe.data import TrainingData, load_training_data
+from retrieve_rl.reframe.memory import make_or_open
+from retrieve_rl.reframe.policy import (
+    TrainedPolicy,
+    count_parameters,
+    make_optimizer,
+    new_policy,
+)
+from retrieve_rl.reframe.probe import distance_to_expert
+from retrieve_rl.reframe.report import Evaluation, make_result
+from retrieve_rl.reframe.rollout import Answer, Rollouts, rollout
+from retrieve_rl.reframe.windows import Window
+from retrieve_rl.results import Run, RunResult, read_result
+from retrieve_rl.statistics import bootstrap_interval
+from retrieve_rl.training.checkpoints import latest_checkpoint, load_tree
+from retrieve_rl.training.state import init_state
+
+_PUBLISHED_SEEDS = 10_000
+_TUNING_SEEDS = 500_000
+"""Reset seeds of evaluation episodes; below 1,000,000, where data making's begin."""
+
+
+def evaluate_policy(policy: TrainedPolicy, data: TrainingData, run: Run) -> Evaluation:
+    """Rolls out the policy and measures what its memory does."""
+    config = policy.config
+    first_seed = _TUNING_SEEDS if config.tuning else _PUBLISHED_SEEDS
+    rng_key = jax.random.fold_in(jax.random.key(config.seed), 3)
+
+    def act(window: Window, step: int) -> Answer:
+        output = policy.answer(window, jax.random.fold_in(rng_key, step))
+        columns = (output.actions, output.gate, output.closeness)
+        return Answer(*(np.asarray(column)[:, 0] for column in columns))
+
+    began = time.perf_counter()
+    rollouts = rollout(
+        act,
+        env_id=data.env_id,
+        seeds=range(first_seed, first_seed + config.evaluate.episodes),
+        max_steps=config.env.max_steps,
+        context_len=config.train.context_len,
+        target_return=config.env.target_return,
+        return_scale=config.data.return_scale,
+        normalizer=data.normalizer,
+        reporter=run.reporter,
+        stop=run.stop,
+    )
+    seconds = time.perf_counter() - began
+    outcomes = [score(outcome, config.env) for outcome in rollouts.outcomes]
+    timings = {
+        "evaluate_seconds": seconds,
+        "env_steps_per_second": rollouts.steps / seconds,
+        "milliseconds_per_policy_call": 1e3
+        * rollouts.seconds_acting
+        / max(outcome["length"] for outcome in outcomes),
+    }
+    retrieval = _retrieval(policy, data, rollouts)
+    return Evaluation(outcomes, summarize(outcomes, config.env), retrieval, timings)
+
+
+def trained_policy(
+    config: ReframeConfig, folder: Path, data: TrainingData, run: Run
+) -> TrainedPolicy:
+    """The last checkpoint of the finished training run in `folder`, with the memory it used.
+
+    Raises:
+      DataError: no checkpoint of the last step, or one of another data set or config.
+    """
+    path = latest_checkpoint(folder / "checkpoints")
+    manifest = artifacts.read_manifest(path) if path else None
+    if path is None or manifest is None or manifest.metadata["step"] != config.train.steps:
+        raise DataError(f"{folder} has no checkpoint of step {config.train.steps}: train it again")
+    memory = make_or_open(config, data, run) if config.retrieves else None
+    trained_with = read_result(folder)
+    if memory and (trained_with.retrieval or {}).get("sha256") != memory.facts["sha256"]:
+        raise DataError(f"{folder} was trained with another memory than the one of its config")
+    if trained_with.inputs != data.inputs:
+        raise DataError(f"{folder} was trained on other data than {data.inputs['dataset']['id']}")
+    graphdef, params = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
+    state = load_tree(path, init_state(params, make_optimizer(config)))
+    return TrainedPolicy(config, graphdef, state.params, memory)
+
+
+def evaluate(config: ReframeConfig, run: Run, *, trained: Path) -> RunResult:
+    """Entry point of `rrl evaluate`: judges the training run in `trained` again.
+
+    `config` is the run's own, but for its `evaluate` section.
+    """
+    began = time.perf_counter()
+    data = load_training_data(config, run.reporter)
+    policy = trained_policy(config, trained, data, run)
+    timings = {"prepare_seconds": time.perf_counter() - began}
+    training = {"steps": config.train.steps, "parameters": count_parameters(policy.params)}
+    evaluation = evaluate_policy(policy, data, run)
+    return make_result("evaluate", config, data, evaluation, training=training, timings=timings)
+
+
+def score(outcome: dict[str, Any], env: EnvConfig) -> dict[str, Any]:
+    """Adds `normalized_score_100 = 100 (return - min) / (max - min)`, where the task has bounds."""
+    if env.score_min is None or env.score_max is None:
+        return outcome
+    fraction = (outcome["return_raw"] - env.score_min) / (env.score_max - env.score_min)
+    return {**outcome, "normalized_score_100": 100.0 * fraction}
+
+
+def summarize(outcomes: list[dict[str, Any]], env: EnvConfig) -> dict[str, Any]:
+    """Means with 95% intervals over episodes (bootstrap), of the raw return and of the score.
+
+    `mean`, `low` and `high` are of the normalized score, or of the raw return without bounds;
+    `measure` says which.
+    """
+    returns = np.array([outcome["return_raw"] for outcome in outcomes])
+    summary: dict[str, Any] = {"return_raw": _interval(returns)}
+    headline, measure = summary["return_raw"], "return_raw"
+    if env.score_table:
+        scores = np.array([outcome["normalized_score_100"] for outcome in outcomes])
+        summary["normalized_score_100"] = headline = _interval(scores)
+        measure = "normalized_score_100"
+    return {
+        **summary,
+        **headline,
+        "measure": measure,
+        "score_table": env.score_table or None,
+        "target_return": env.target_return,
+        "episodes": len(outcomes),
+        "mean_length": float(np.mean([outcome["length"] for outcome in outcomes])),
+        "selection": "last",
+    }
+
+
+def _interval(values: np.ndarray) -> dict[str, float]:
+    low, high = bootstrap_interval([values])
+    return {"mean": float(values.mean()), "low": low, "high": high}
+
+
+def _retrieval(
+    policy: TrainedPolicy, data: TrainingData, rollouts: Rollouts
+) -> dict[str, Any] | None:
+    if policy.memory is None:
+        return None
+    report = {
+        **policy.memory.facts,
+        "distance_scale": float(policy.memory.buffer.distance_scale),
+        "mean_gate": rollouts.gate,
+        "mean_closeness": rollouts.closeness,
+    }
+    if data.held_out is not None:
+        report["distance_to_expert"] = distance_to_expert(policy, data.held_out)
+    return report

@@ -1,0 +1,87 @@
+"""What stage 2 minimizes.
+
+The paper trains on suboptimal data and leaves the loss open; as in Decision Transformer it is the
+squared error of the action. Trained on suboptimal actions alone (`data.expert_share = 0` and
+`retrieval.learns_on = "all"`, the literal reading) a correction learns to cancel the expert. Ours
+mixes in windows of the expert episodes, each with its own episode hidden from the memory, and
+teaches the correction on those alone; the backbone learns from the whole batch as it would without
+a memory.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Bool, Float, PRNGKeyArray
+
+from retrieve_rl.nn.dropout import DropoutStream
+from retrieve_rl.reframe.amb import AssociativeMemoryBuffer
+from retrieve_rl.reframe.config import ReframeConfig
+from retrieve_rl.reframe.model import ReframePolicy
+from retrieve_rl.reframe.recall import HiddenGroups
+from retrieve_rl.reframe.windows import Window
+from retrieve_rl.retrieval.neighbors import Neighbors
+from retrieve_rl.training.state import Metrics, Params
+from retrieve_rl.types import Array
+
+
+class Batch(NamedTuple):
+    """Windows, those of experts first, and what the memory may tell the steps it teaches.
+
+    Attributes:
+      window: [B, T, ...].
+      neighbors: [B', T, K] for the taught windows where the query is frozen, else None.
+      hidden: for a learned query, the groups hidden from each of the B' * T queries, else None.
+    """
+
+    window: Window
+    neighbors: Neighbors | None
+    hidden: HiddenGroups | None
+
+
+def masked_squared_error(
+    predicted: Float[Array, "B T A"], actions: Float[Array, "B T A"], mask: Bool[Array, "B T"]
+) -> Float[Array, ""]:
+    """Mean over the real steps and the action dimensions; padded steps count nowhere."""
+    error = jnp.where(mask[..., None], (predicted - actions) ** 2, 0.0)
+    return jnp.sum(error) / (jnp.maximum(jnp.sum(mask), 1) * actions.shape[-1])
+
+
+def policy_loss(
+    config: ReframeConfig,
+    graphdef: nnx.GraphDef,
+    memory: AssociativeMemoryBuffer | None,
+    params: Params,
+    batch: Batch,
+    rng_key: PRNGKeyArray,
+) -> tuple[Float[Array, ""], Metrics]:
+    """Squared error of the policy's actions; the memory gets no gradient.
+
+    Where the experts alone teach the correction, the loss is the backbone's error over the whole
+    batch plus the corrected action's error over the expert windows, and no gradient of the latter
+    reaches the backbone. Otherwise it is the corrected action's error over the whole batch.
+    """
+    dropout_key, search_key = jax.random.split(rng_key)
+    policy: ReframePolicy = nnx.merge(graphdef, params)
+    window = batch.window
+    steps = policy.read(window, DropoutStream(dropout_key))
+    backbone_error = masked_squared_error(steps.actions, window.actions, window.mask)
+    if memory is None:
+        return backbone_error, {"backbone_error": backbone_error}
+    apart = config.retrieval.learns_on == "experts"
+    if apart:
+        experts = slice(config.experts_in_batch)
+        steps, window = jax.tree.map(lambda part: part[experts], (steps, window))
+        steps = jax.lax.stop_gradient(steps)
+    frozen = jax.lax.stop_gradient(memory)
+    if batch.neighbors is None:
+        output = policy.correct_by_learned_query(
+            config.retrieval, steps, frozen, batch.hidden, search_key
+        )
+    else:
+        output = policy.correct(config.retrieval, steps, frozen, batch.neighbors)
+    error = masked_squared_error(output.actions, window.actions, window.mask)
+    mean_gate = jnp.sum(output.gate * window.mask) / jnp.maximum(jnp.sum(window.mask), 1)
+    metrics = {"backbone_error": backbone_error, "corrected_error": error, "gate": mean_gate}
+    return error + backbone_error if apart else error, metrics

@@ -1,0 +1,132 @@
+"""Asking the memory: what a step's query is, what it may not see, and what comes back.
+
+With a frozen query (`encoder`, `observation`) the neighbors of a whole data set are computed once,
+before training, by `recall_table`; a learned query searches inside the train step (`model.py`).
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int, PRNGKeyArray
+
+from retrieve_rl.progress import Reporter
+from retrieve_rl.reframe.amb import AssociativeMemoryBuffer, Autoencoder
+from retrieve_rl.reframe.config import RetrievalConfig
+from retrieve_rl.reframe.windows import StepTable
+from retrieve_rl.retrieval.neighbors import NO_GROUP, Neighbors, nearest
+from retrieve_rl.types import Array
+
+_QUERIES_AT_ONCE = 2048
+
+
+class HiddenGroups(NamedTuple):
+    """Which rows of the memory a query must not see.
+
+    Attributes:
+      key_groups: the group of every row of the memory.
+      not_from: the groups hidden from each query; `NO_GROUP` hides nothing.
+    """
+
+    key_groups: Int[Array, " N"]
+    not_from: Int[Array, "*B G"]
+
+
+def hide_own_trajectory(
+    memory: AssociativeMemoryBuffer,
+    trajectories: Int[np.ndarray, " S"],
+    timesteps: Int[np.ndarray, " S"],
+    segment: int,
+) -> HiddenGroups:
+    """Hides from an expert step its own episode; where the memory holds one episode only, its own
+    segment of `segment` steps and the two beside it.
+
+    `trajectories` are the memory's episode numbers of the queries, -1 for steps of other data.
+    """
+    if memory.num_rows and int(memory.trajectories.max()) > 0:
+        return HiddenGroups(memory.trajectories, trajectories[:, None])
+    own = timesteps[:, None] // segment + np.arange(-1, 2)
+    hidden = np.where((trajectories[:, None] >= 0) & (own >= 0), own, NO_GROUP)
+    return HiddenGroups(memory.timesteps // segment, hidden.astype(np.int32))
+
+
+def state_queries(
+    config: RetrievalConfig,
+    autoencoder: Autoencoder | None,
+    returns_to_go: Float[Array, "*B"],
+    observations: Float[Array, "*B O"],
+) -> Float[Array, "*B D"]:
+    """The frozen queries: the encoder's view of the state, or the observation itself."""
+    if config.query == "observation" or autoencoder is None:
+        return observations
+    return autoencoder.encode_state(returns_to_go, observations)
+
+
+def search(
+    config: RetrievalConfig,
+    memory: AssociativeMemoryBuffer,
+    queries: Float[Array, "B D"],
+    hidden: HiddenGroups | None,
+    rng_key: PRNGKeyArray,
+) -> Neighbors:
+    """The neighbors that `config.source` asks for: the nearest rows, or random ones.
+
+    Random neighbors are drawn uniformly and carry their true distances; a draw from a hidden group
+    counts as missing.
+    """
+    if config.source == "neighbors":
+        groups = hidden._asdict() if hidden is not None else {}
+        return nearest(memory.keys, queries, config.num_neighbors, **groups)
+    shape = (queries.shape[0], config.num_neighbors)
+    indices = jax.random.randint(rng_key, shape, 0, memory.num_rows)
+    distances = jnp.sum((queries[:, None] - memory.keys[indices]) ** 2, axis=-1)
+    if hidden is not None:
+        own = hidden.key_groups[indices][:, :, None] == hidden.not_from[:, None]
+        own = jnp.any(own & (hidden.not_from[:, None] != NO_GROUP), axis=-1)
+        indices, distances = jnp.where(own, -1, indices), jnp.where(own, jnp.inf, distances)
+    return Neighbors(indices, distances)
+
+
+@partial(jax.jit, static_argnames="config")
+def _search_rows(
+    config: RetrievalConfig,
+    memory: AssociativeMemoryBuffer,
+    autoencoder: Autoencoder | None,
+    table: StepTable,
+    hidden: HiddenGroups,
+    first: Int[Array, ""],
+    rng_key: PRNGKeyArray,
+) -> Neighbors:
+    rows = (first + jnp.arange(_QUERIES_AT_ONCE)) % table.num_steps
+    queries = state_queries(
+        config, autoencoder, table.returns_to_go[rows], table.observations[rows]
+    )
+    hidden = hidden._replace(not_from=hidden.not_from[rows])
+    return search(config, memory, queries, hidden, jax.random.fold_in(rng_key, first))
+
+
+def recall_table(
+    config: RetrievalConfig,
+    memory: AssociativeMemoryBuffer,
+    autoencoder: Autoencoder | None,
+    table: StepTable,
+    hidden: HiddenGroups,
+    rng_key: PRNGKeyArray,
+    reporter: Reporter,
+) -> Neighbors:
+    """The neighbors of every row of `table`, for frozen queries: arrays [S, K] on the host."""
+    memory, table, hidden = jax.device_put((memory, table, hidden))
+    indices = np.empty((table.num_steps, config.num_neighbors), np.int32)
+    distances = np.empty((table.num_steps, config.num_neighbors), np.float32)
+    with reporter.track("neighbors", table.num_steps) as advance:
+        for first in range(0, table.num_steps, _QUERIES_AT_ONCE):
+            last = min(first + _QUERIES_AT_ONCE, table.num_steps)
+            found = _search_rows(
+                config, memory, autoencoder, table, hidden, jnp.int32(first), rng_key
+            )
+            indices[first:last] = found.indices[: last - first]
+            distances[first:last] = found.distances[: last - first]
+            advance(last)
+    return Neighbors(indices, distances)

@@ -1,0 +1,245 @@
+"""The story of a policy's training: data, memory, neighbors, gradient steps, evaluation."""
+
+import json
+import time
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import PRNGKeyArray
+
+from retrieve_rl import artifacts
+from retrieve_rl.reframe import memory as memories
+from retrieve_rl.reframe.amb import AssociativeMemoryBuffer
+from retrieve_rl.reframe.config import ReframeConfig
+from retrieve_rl.reframe.data import TrainingData, load_training_data
+from retrieve_rl.reframe.evaluate import evaluate_policy
+from retrieve_rl.reframe.losses import Batch, policy_loss
+from retrieve_rl.reframe.memory import Memory
+from retrieve_rl.reframe.policy import (
+    TrainedPolicy,
+    count_parameters,
+    make_optimizer,
+    new_policy,
+)
+from retrieve_rl.reframe.recall import HiddenGroups, hide_own_trajectory, recall_table
+from retrieve_rl.reframe.report import make_result
+from retrieve_rl.reframe.windows import (
+    StepTable,
+    concatenate,
+    gather_window,
+    sample_rows,
+    window_rows,
+)
+from retrieve_rl.results import Run, RunResult
+from retrieve_rl.retrieval.neighbors import Neighbors
+from retrieve_rl.training import checkpoints
+from retrieve_rl.training.loop import train
+from retrieve_rl.training.state import Metrics, TrainState, init_state, train_steps
+
+_STEPS_AT_ONCE = 25
+
+
+class TrainInputs(NamedTuple):
+    """Arrays that every train step reads and none changes.
+
+    Attributes:
+      table: the data set's steps, then the experts'.
+      memory: the frozen buffer; None in an arm without one.
+      neighbors: [S, K] for every row of the table, where the query is frozen.
+      hidden: what is hidden from every row of the table.
+    """
+
+    table: StepTable
+    memory: AssociativeMemoryBuffer | None
+    neighbors: Neighbors | None
+    hidden: HiddenGroups | None
+
+
+def make_inputs(
+    config: ReframeConfig, data: TrainingData, memory: Memory | None, run: Run
+) -> TrainInputs:
+    """Joins the tables and, for a frozen query, finds every row's neighbors once."""
+    table = concatenate([data.data, data.experts])
+    if memory is None:
+        return TrainInputs(table, None, None, None)
+    taught, in_memory = data.experts, data.experts.trajectories
+    if config.retrieval.learns_on == "all":
+        taught = table
+        in_memory = np.concatenate([np.full(data.data.num_steps, -1, np.int32), in_memory])
+    hidden = hide_own_trajectory(
+        memory.buffer, in_memory, taught.timesteps, config.retrieval.hidden_segment
+    )
+    neighbors = None
+    if config.retrieval.query != "learned" and config.train.steps > 0:
+        rng_key = jax.random.fold_in(jax.random.key(config.seed), 4)
+        neighbors = recall_table(
+            config.retrieval,
+            memory.buffer,
+            memory.autoencoder,
+            taught,
+            hidden,
+            rng_key,
+            run.reporter,
+        )
+    return TrainInputs(table, memory.buffer, neighbors, hidden)
+
+
+def sample_batch(
+    config: ReframeConfig, num_data: int, inputs: TrainInputs, rng_key: PRNGKeyArray
+) -> Batch:
+    """Windows of the data set and, at `data.expert_share`, of the experts, with their neighbors."""
+    table = inputs.table
+    last_rows = sample_rows(
+        rng_key,
+        num_data=num_data,
+        num_experts=table.num_steps - num_data,
+        from_experts=config.experts_in_batch,
+        batch_size=config.train.batch_size,
+    )
+    rows, mask = window_rows(table, last_rows, config.train.context_len)
+    window = gather_window(table, rows, mask)
+    if config.retrieval.learns_on == "experts":
+        rows = jnp.maximum(rows[: config.experts_in_batch] - num_data, 0)
+    if inputs.neighbors is not None:
+        neighbors = Neighbors(*(part[rows] for part in inputs.neighbors))
+        return Batch(window, neighbors, None)
+    if inputs.hidden is not None:
+        not_from = inputs.hidden.not_from[rows.reshape(-1)]
+        return Batch(window, None, inputs.hidden._replace(not_from=not_from))
+    return Batch(window, None, None)
+
+
+@partial(jax.jit, static_argnames=("config", "graphdef", "num_data", "num_steps"))
+def _train_steps(
+    config: ReframeConfig,
+    graphdef: nnx.GraphDef,
+    num_data: int,
+    num_steps: int,
+    state: TrainState,
+    inputs: TrainInputs,
+    rng_key: PRNGKeyArray,
+) -> tuple[TrainState, Metrics]:
+    return train_steps(
+        state,
+        rng_key,
+        num_steps=num_steps,
+        sample_fn=partial(sample_batch, config, num_data, inputs),
+        loss_fn=partial(policy_loss, config, graphdef, inputs.memory),
+        optimizer=make_optimizer(config),
+    )
+
+
+def fit(
+    config: ReframeConfig, data: TrainingData, memory: Memory | None, run: Run
+) -> tuple[TrainedPolicy, dict[str, float]]:
+    """Trains for `train.steps` steps from the newest checkpoint; returns the last metrics too.
+
+    Raises:
+      NonFiniteLossError: the last good checkpoint is kept.
+      Interrupted: a signal came; the state was saved.
+    """
+    graphdef, params = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
+    start, metrics = restore(run.folder, init_state(params, make_optimizer(config)))
+    if int(start.step) >= config.train.steps:
+        return TrainedPolicy(config, graphdef, start.params, memory), metrics
+    inputs = jax.device_put(make_inputs(config, data, memory, run))
+    rng_key = jax.random.fold_in(jax.random.key(config.seed), 5)
+
+    def step_fn(state: TrainState, num_steps: int) -> tuple[TrainState, Metrics]:
+        return _train_steps(
+            config, graphdef, data.data.num_steps, num_steps, state, inputs, rng_key
+        )
+
+    state = start
+    saved = int(start.step)
+    with run.reporter.track("training", config.train.steps, start=saved) as advance:
+        for state, metrics in train(
+            start, total_steps=config.train.steps, steps_at_once=_STEPS_AT_ONCE, step_fn=step_fn
+        ):
+            step = int(state.step)
+            log_metrics(run.folder, step, metrics)
+            advance(step)
+            due = step - saved >= config.train.checkpoint_every or step == config.train.steps
+            if due or run.stop.requested:
+                save(config, data, memory, run.folder, state, metrics)
+                saved = step
+            run.stop.raise_if_requested(
+                f"saved at step {step}; the same command goes on from there"
+            )
+    return TrainedPolicy(config, graphdef, state.params, memory), metrics
+
+
+def save(
+    config: ReframeConfig,
+    data: TrainingData,
+    memory: Memory | None,
+    folder: Path,
+    state: TrainState,
+    metrics: dict[str, float],
+) -> None:
+    """Writes a checkpoint: parameters, optimizer, step, seed, normalizer and config."""
+    metadata = {
+        "seed": config.seed,
+        "config": config.model_dump(mode="json"),
+        "normalizer": {name: part.tolist() for name, part in data.normalizer._asdict().items()},
+        "metrics": metrics,
+    }
+    made_from = {name: data.inputs[name]["sha256"] for name in ("dataset", "experts")}
+    if memory is not None:
+        made_from["memory"] = memory.facts["sha256"]
+    checkpoints.save_checkpoint(
+        folder / "checkpoints", int(state.step), state, made_from=made_from, metadata=metadata
+    )
+
+
+def restore(folder: Path, fresh: TrainState) -> tuple[TrainState, dict[str, float]]:
+    """The newest whole checkpoint of the run, or `fresh`; drops metrics logged after it."""
+    path = checkpoints.latest_checkpoint(folder / "checkpoints")
+    if path is None:
+        (folder / "metrics.jsonl").unlink(missing_ok=True)
+        return fresh, {}
+    state = checkpoints.load_tree(path, fresh)
+    metrics = artifacts.read_manifest(path).metadata["metrics"]
+    log = folder / "metrics.jsonl"
+    if log.exists():
+        lines = [
+            line for line in log.read_text().splitlines() if _logged_step(line) <= int(state.step)
+        ]
+        artifacts.write_file(log, "".join(line + "\n" for line in lines))
+    return state, metrics
+
+
+def log_metrics(folder: Path, step: int, metrics: dict[str, float]) -> None:
+    """Appends a line to the learning curve."""
+    with open(folder / "metrics.jsonl", "a") as file:
+        file.write(json.dumps({"step": step, **metrics}, allow_nan=False) + "\n")
+
+
+def _logged_step(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError):  # a line cut short by a kill
+        return float("inf")
+
+
+def train_policy(config: ReframeConfig, run: Run) -> RunResult:
+    """Entry point of `rrl train-policy`: ends with an evaluation of the last checkpoint."""
+    began = time.perf_counter()
+    data = load_training_data(config, run.reporter)
+    memory = memories.make_or_open(config, data, run) if config.retrieves else None
+    prepared = time.perf_counter()
+    policy, metrics = fit(config, data, memory, run)
+    trained = time.perf_counter()
+    evaluation = evaluate_policy(policy, data, run)
+    training = {
+        "steps": config.train.steps,
+        "parameters": count_parameters(policy.params),
+        "last_metrics": metrics,
+    }
+    timings = {"prepare_seconds": prepared - began, "train_seconds": trained - prepared}
+    return make_result("train-policy", config, data, evaluation, training=training, timings=timings)
