@@ -1,0 +1,1 @@
+"""Studies: a grid of runs, cached cell by cell, with a table and a figure at the end."""
