@@ -1,0 +1,47 @@
+"""What must be settled before JAX computes anything."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retrieve_rl.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from retrieve_rl.cli.options import Device
+
+
+def prepare(device: "Device") -> None:
+    """Chooses JAX's platform, keeps compiled programs for the next start, hushes Gymnasium.
+
+    Raises:
+      MissingDependencyError: `gpu` was asked for and there is none.
+    """
+    import gymnasium
+    import jax
+
+    if device == "cpu":
+        jax.config.update("jax_platforms", "cpu")
+    elif device == "gpu":
+        _require_gpu()
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_compilation_cache_dir", str(_compilation_cache()))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+    # D4RL's data belongs to the -v4 environments, which Gymnasium calls out of date.
+    gymnasium.logger.min_level = gymnasium.logger.ERROR
+
+
+def _require_gpu() -> None:
+    import jax
+
+    try:
+        jax.devices("gpu")
+    except RuntimeError as error:
+        raise MissingDependencyError(
+            f"--device gpu: JAX finds no GPU ({error}); install retrieve-rl[cuda] on a machine with"
+            " one, or use --device cpu"
+        ) from None
+
+
+def _compilation_cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "rrl" / "jax"

@@ -1,0 +1,151 @@
+"""From options to a config, from a config to its run, and back."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from retrieve_rl.cli.options import DEFAULT_ROOT, Choice
+from retrieve_rl.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from retrieve_rl.reframe.config import ReframeConfig
+
+_LISTED = 20
+
+
+class Trained(NamedTuple):
+    """A finished train-policy run.
+
+    Attributes:
+      folder: where it lies.
+      config: what it was trained with.
+      root: the directory of runs it belongs to; its memory lies there too.
+    """
+
+    folder: Path
+    config: "ReframeConfig"
+    root: Path
+
+
+def config_of(choice: Choice) -> "ReframeConfig":
+    """The resolved config of the options. Raises UsageError."""
+    from retrieve_rl.config import named_files
+    from retrieve_rl.reframe.config import resolve
+
+    if choice.task is None:
+        raise UsageError(f"--task is needed: one of {', '.join(named_files('tasks'))}, or a file")
+    return resolve(
+        choice.task,
+        preset=choice.preset,
+        arm=choice.arm,
+        seed=choice.seed,
+        dataset=choice.dataset,
+        experts=choice.experts,
+        settings=choice.settings or (),
+    )
+
+
+def folder_of(command: str, config: "ReframeConfig", root: Path) -> Path:
+    """Where the run of a config lies."""
+    from retrieve_rl.reframe.config import config_hash
+    from retrieve_rl.results import run_folder
+
+    return run_folder(
+        root,
+        command,
+        task=config.task,
+        arm=config.arm,
+        preset=config.preset,
+        seed=config.seed,
+        config_hash=config_hash(config),
+    )
+
+
+def status_of(folder: Path) -> str:
+    """ "finished", "interrupted", "unfinished" (at work, or killed) or "not started"."""
+    if (folder / "result.json").exists():
+        return "finished"
+    if (folder / "partial.json").exists():
+        return "interrupted"
+    return "unfinished" if (folder / "config.json").exists() else "not started"
+
+
+def with_episodes(config: "ReframeConfig", episodes: int | None) -> "ReframeConfig":
+    """The same config with another number of evaluation episodes."""
+    from retrieve_rl.reframe.config import EvaluateConfig
+
+    if episodes is None:
+        return config
+    return config.model_copy(update={"evaluate": EvaluateConfig(episodes=episodes)})
+
+
+def find_trained(run: Path | None, choice: Choice, root: Path | None) -> Trained:
+    """The run to evaluate: the one named, or the one of exactly the config of the options.
+
+    Raises:
+      UsageError: both named and described, or neither.
+      DataError: there is no such finished run.
+    """
+    if run is None:
+        return _trained_with(choice, root or DEFAULT_ROOT)
+    if choice != Choice():
+        raise UsageError("name a RUN, or describe it with --task, --arm, ...; not both")
+    folder = run.parent if run.name == "result.json" else run
+    return _named(folder, root)
+
+
+def _named(folder: Path, root: Path | None) -> Trained:
+    from retrieve_rl.config import validate
+    from retrieve_rl.reframe.config import ReframeConfig, config_hash
+    from retrieve_rl.results import read_result
+
+    result = read_result(folder)
+    if result.command != "train-policy":
+        raise DataError(
+            f"{folder} is a run of {result.command}; evaluate needs one of train-policy"
+        )
+    config = validate(ReframeConfig, result.config, source=str(folder))
+    if config_hash(config) != result.config_hash:
+        raise DataError(f"{folder} was trained by another version of this program: train it again")
+    places = folder.resolve().parents
+    beside = places[2] if len(places) > 2 and places[1].name == "train-policy" else DEFAULT_ROOT
+    return Trained(folder, config, root or beside)
+
+
+def _trained_with(choice: Choice, root: Path) -> Trained:
+    config = config_of(choice)
+    folder = folder_of("train-policy", config, root)
+    if status_of(folder) == "finished":
+        return Trained(folder, config, root)
+    there = sorted(path.parent for path in root.glob("train-policy/*/*/result.json"))
+    more = [f"  ... and {len(there) - _LISTED} more"] if len(there) > _LISTED else []
+    listed = [f"  {path}" for path in there[:_LISTED]] + more or ["  none"]
+    raise DataError(
+        "\n".join(
+            [
+                f"no finished run of this config: {folder} is {status_of(folder)}",
+                f"finished train-policy runs under {root}:",
+                *listed,
+                f"this command makes it: {_training_command(choice, root)}",
+            ]
+        )
+    )
+
+
+def _training_command(choice: Choice, root: Path) -> str:
+    words = ["rrl", "train-policy"]
+    for option, value, default in (
+        ("--task", choice.task, None),
+        ("--preset", choice.preset, Choice.preset),
+        ("--arm", choice.arm, Choice.arm),
+        ("--seed", choice.seed, Choice.seed),
+        ("--dataset", choice.dataset, None),
+        ("--experts", choice.experts, None),
+    ):
+        if value != default:
+            words += [option, str(value)]
+    for setting in choice.settings or ():
+        words += ["--set", setting]
+    if root != DEFAULT_ROOT:
+        words += ["--runs", str(root)]
+    return shlex.join(words)

@@ -1,0 +1,163 @@
+"""The commands that compute: one run, or a study of many."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option
+
+from retrieve_rl.cli.device import prepare
+from retrieve_rl.cli.locate import config_of, find_trained, folder_of, with_episodes
+from retrieve_rl.cli.options import Choice, FailUnder, Output, Place
+from retrieve_rl.cli.partial import keep_partial
+from retrieve_rl.cli.run_output import check_gate, print_plan, print_result, print_study
+from retrieve_rl.errors import GateError, UsageError
+
+if TYPE_CHECKING:
+    from retrieve_rl.reframe.config import ReframeConfig
+    from retrieve_rl.runs import Finished, RunFn
+
+
+def build_index(output: Output) -> None:
+    """Build a search index over Go positions (does not exist yet)."""
+    del output
+    raise UsageError(
+        "build-index does not exist yet: the search index of the Go experiments is still to be"
+        " written; Re:Frame needs none, its memory is made by train-amb or train-policy"
+    )
+
+
+def train_amb(choice: Choice, place: Place, output: Output) -> None:
+    """Train the memory of expert trajectories alone (stage 1 of Re:Frame).
+
+    Makes the data it does not find. train-policy does this by itself.
+    """
+    config = config_of(choice)
+    if place.dry_run:
+        print_plan("train-amb", config, place.root, output)
+        return
+    prepare(place.device)
+    from retrieve_rl.reframe import memory
+
+    _carry_out("train-amb", memory.train_amb, config, place.root, place, output)
+
+
+def train_policy(
+    choice: Choice, place: Place, output: Output, fail_under: FailUnder = None
+) -> None:
+    """Train a policy and evaluate its last checkpoint.
+
+    Makes the data and the memory it does not find. The same command again
+    goes on where it was stopped, and does nothing where the run is finished.
+    """
+    config = config_of(choice)
+    if place.dry_run:
+        print_plan("train-policy", config, place.root, output)
+        return
+    prepare(place.device)
+    from retrieve_rl.reframe import train
+
+    finished = _carry_out("train-policy", train.train_policy, config, place.root, place, output)
+    check_gate(finished.result, fail_under)
+
+
+def evaluate(
+    choice: Choice,
+    place: Place,
+    output: Output,
+    run: Annotated[
+        Path | None,
+        Argument(
+            metavar="RUN",
+            show_default="the run of --task, --arm, ...",
+            help="Folder of a train-policy run, or its result.json.",
+        ),
+    ] = None,
+    episodes: Annotated[
+        int | None, Option(min=1, show_default="as in training", help="How many to roll out.")
+    ] = None,
+    fail_under: FailUnder = None,
+) -> None:
+    """Evaluate a finished train-policy run again.
+
+    Name the run, or give the options it was trained with.
+    """
+    trained = find_trained(run, choice, place.runs)
+    print(trained.folder, file=sys.stderr if output.as_json else sys.stdout, flush=True)
+    config = with_episodes(trained.config, episodes)
+    if place.dry_run:
+        print_plan("evaluate", config, trained.root, output)
+        return
+    prepare(place.device)
+    from retrieve_rl.reframe import evaluate as evaluation
+
+    run_fn = partial(evaluation.evaluate, trained=trained.folder)
+    finished = _carry_out("evaluate", run_fn, config, trained.root, place, output)
+    check_gate(finished.result, fail_under)
+
+
+def ablate(
+    name: Annotated[str, Argument(metavar="NAME|FILE.toml", help="See experiments/ablations.")],
+    place: Place,
+    output: Output,
+    task: Annotated[
+        str | None, Option(metavar="NAME|FILE.toml", show_default="the study's", help="One task.")
+    ] = None,
+    preset: Annotated[
+        str | None, Option(metavar="NAME", show_default="the study's", help="Budget of a cell.")
+    ] = None,
+    seed: Annotated[int | None, Option(min=0, show_default="the study's", help="One seed.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        Option("--set", metavar="KEY=VALUE", show_default="none", help="In every cell; repeat."),
+    ] = None,
+) -> None:
+    """Run a study, cell by cell, and compare its cells.
+
+    A cell that is done is not computed again. Exits 6 where a cell failed.
+    """
+    from retrieve_rl.signals import stop_on_signals
+
+    if not place.dry_run:
+        prepare(place.device)
+    from retrieve_rl.study import ablate as study
+
+    with stop_on_signals() as stop:
+        report = study.ablate(
+            name,
+            task=task,
+            preset=preset,
+            seed=seed,
+            settings=settings or (),
+            root=place.root,
+            out=place.out,
+            reporter=output.reporter,
+            stop=stop,
+            force=place.force,
+            dry_run=place.dry_run,
+        )
+    print_study(report, output)
+    if report["failed"]:
+        raise GateError(f"{report['failed']} of {len(report['cells'])} cells failed")
+
+
+def _carry_out(
+    command: str,
+    run_fn: "RunFn",
+    config: "ReframeConfig",
+    root: Path,
+    place: Place,
+    output: Output,
+) -> "Finished":
+    """Does the run, or finds it done, and prints its result."""
+    from retrieve_rl.runs import carry_out
+    from retrieve_rl.signals import stop_on_signals
+
+    folder, reporter = folder_of(command, config, root), output.reporter
+    with stop_on_signals() as stop, keep_partial(folder, command, config):
+        finished = carry_out(run_fn, config, folder, root, reporter, stop, force=place.force)
+    if not finished.computed:
+        reporter.say("this run was already finished; --force starts over")
+    print_result(finished, place, output)
+    return finished

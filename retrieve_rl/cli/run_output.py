@@ -1,0 +1,110 @@
+"""What the commands that compute print: a plan, a result, a study."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retrieve_rl.cli.locate import folder_of, status_of
+from retrieve_rl.cli.options import Output, Place
+from retrieve_rl.cli.output import print_facts, print_json, print_table
+from retrieve_rl.errors import GateError
+
+if TYPE_CHECKING:
+    from retrieve_rl.reframe.config import ReframeConfig
+    from retrieve_rl.results import RunResult
+    from retrieve_rl.runs import Finished
+
+_NUMBERS = ("measure", "mean", "low", "high", "episodes", "seeds", "steps")
+
+
+def print_plan(command: str, config: "ReframeConfig", root: Path, output: Output) -> None:
+    """Prints what a command would do."""
+    folder = folder_of(command, config, root)
+    plan = {
+        "command": command,
+        "folder": str(folder),
+        "status": status_of(folder),
+        "inputs": _inputs(config),
+        "config": config.model_dump(mode="json"),
+    }
+    if output.as_json:
+        print_json(plan)
+    else:
+        print_facts("dry run: nothing was written", plan)
+
+
+def print_result(finished: "Finished", place: Place, output: Output) -> None:
+    """Prints where a run lies and its summary; copies its result to `--out`."""
+    from retrieve_rl.artifacts import to_json, write_file
+    from retrieve_rl.results import without_nan
+
+    result = finished.result
+    document = result.model_dump(mode="json")
+    if place.out is not None:
+        write_file(place.out, to_json(without_nan(document)))
+    if output.as_json:
+        output.reporter.say(str(finished.folder))
+        print_json(document)
+        return
+    print(finished.folder)
+    print_facts(title_of(result), headline(result.summary))
+
+
+def title_of(result: "RunResult") -> str:
+    return f"{result.command}: {result.task}, {result.arm}, {result.preset}, seed {result.seed}"
+
+
+def headline(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The interval of the measure first; mean, low and high only repeat it."""
+    first = [summary["measure"]] if "measure" in summary else []
+    repeated = ("mean", "low", "high") if first else ()
+    names = [*first, *sorted(summary.keys() - {*first, *repeated})]
+    return {name: summary[name] for name in names}
+
+
+def print_study(report: Mapping[str, Any], output: Output) -> None:
+    """Prints a study's report: its plan, or its summary and files."""
+    if output.as_json:
+        print_json(report)
+        return
+    cells = [cell for cell in report["cells"] if "run" in cell]
+    if cells:
+        rows = [(cell["cell"], cell["status"], cell["run"]) for cell in cells]
+        print_table("dry run: nothing was written", ("cell", "status", "run"), rows)
+        return
+    for file in report["files"]:
+        print(file)
+    leaves = [
+        [" ".join(path), *(numbers.get(name) for name in _NUMBERS)]
+        for path, numbers in _leaves(report["summary"], ())
+    ]
+    print_table(str(report.get("title", report["name"])), ("cells", *_NUMBERS), leaves)
+
+
+def check_gate(result: "RunResult", fail_under: float | None) -> None:
+    """Raises GateError where the mean score is below the threshold."""
+    mean = result.summary["mean"]
+    if fail_under is not None and mean < fail_under:
+        measure = result.summary["measure"]
+        raise GateError(f"the mean {measure} is {mean:.5g}, below --fail-under {fail_under:g}")
+
+
+def _inputs(config: "ReframeConfig") -> dict[str, dict[str, Any]]:
+    from retrieve_rl.reframe.datasets import local_datasets
+
+    here = {row["id"] for row in local_datasets() if row["made"]}
+    names = {"dataset": config.data.dataset_id, "experts": config.data.experts_id}
+    return {
+        kind: {"id": name, "here": name in here or Path(name).is_file()}
+        for kind, name in names.items()
+    }
+
+
+def _leaves(
+    summary: Mapping[str, Any], path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    if "mean" in summary:
+        yield path, summary
+        return
+    for name, below in summary.items():
+        yield from _leaves(below, (*path, name))
