@@ -66,6 +66,7 @@ def evaluate_policy(policy: TrainedPolicy, data: TrainingData, run: Run) -> Eval
         * rollouts.seconds_acting
         / max(outcome["length"] for outcome in outcomes),
     }
+    run.reporter.say("measuring the distance to the expert's actions")
     retrieval = _retrieval(policy, data, rollouts)
     return Evaluation(outcomes, summarize(outcomes, config.env), retrieval, timings)
 

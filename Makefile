@@ -1,0 +1,86 @@
+# Each target that needs the environment makes it from requirements.lock when it is missing or stale.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+UV ?= uv
+
+VENV := .venv
+BENCH_VENV := .venv-bench
+INSTALLED := $(VENV)/.installed
+BENCH_INSTALLED := $(BENCH_VENV)/.installed
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-input
+
+.PHONY: help
+help:  ## List the targets
+	@echo "usage: make TARGET [PYTHON=python3.12]"
+	@sed -nE 's/^([a-z]+):.*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+	  || sed -nE 's/^([a-z]+):.*## (.*)/  \1: \2/p' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(INSTALLED)  ## Make .venv from the lock file
+	@echo "ready: $(VENV)/bin/rrl"
+
+.PHONY: run
+run: $(INSTALLED)  ## Train and compare the first three arms on hopper-medium (fifteen minutes, two cores)
+	@$(VENV)/bin/rrl ablate first-look
+
+.PHONY: test
+test: $(INSTALLED)  ## Run the tests
+	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+
+.PHONY: check
+check: $(INSTALLED)  ## Check format, lint, types and the import contract
+	@$(VENV)/bin/ruff format --check --quiet . || { echo "run: $(VENV)/bin/ruff format ."; exit 1; }
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/mypy benchmarks/train_step.py
+	@$(VENV)/bin/lint-imports
+
+.PHONY: smoke
+smoke: $(INSTALLED)  ## Run every command end to end on a tiny setting
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bash tests/smoke.sh
+
+.PHONY: bench
+bench: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure a training step beside PyTorch's (makes .venv-bench)
+	@$(VENV)/bin/python benchmarks/train_step.py --torch-python $(BENCH_VENV)/bin/python
+
+.PHONY: lock
+lock: pyproject.toml  ## Write requirements.lock anew (needs uv)
+	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv, or set UV=PATH" >&2; exit 1; }
+	@$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o requirements.lock
+
+.PHONY: clean
+clean:  ## Remove what the targets made, except runs
+	@rm -rf $(VENV) $(BENCH_VENV) dist build .mypy_cache .ruff_cache .pytest_cache \
+	  .import_linter_cache .hypothesis
+	@find retrieve_rl tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo "removed environments, caches and builds; runs/ and the data sets stay: delete them yourself"
+
+# Filled in place: a venv that others run from is never deleted under them.
+$(INSTALLED): requirements.lock pyproject.toml
+	$(call require_python)
+	@echo "making $(VENV) from requirements.lock (a few minutes the first time)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python $(PIP_INSTALL) --require-hashes -r requirements.lock
+	@$(VENV)/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# PyTorch stands outside the lock file: nothing but this benchmark needs it.
+$(BENCH_INSTALLED): Makefile
+	$(call require_python)
+	@echo "making $(BENCH_VENV) with $(TORCH)"
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) "$(TORCH)" numpy
+	@touch $@
+
+define require_python
+@command -v $(PYTHON) >/dev/null \
+  || { echo "$(PYTHON) not found: install Python 3.11 to 3.13, or name one: make PYTHON=python3.12" >&2; exit 1; }
+@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+  || { echo "$$($(PYTHON) --version) found, 3.11 to 3.13 needed: make PYTHON=python3.12" >&2; exit 1; }
+endef

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Every command end to end on the smoke preset, in a folder that is removed afterwards.
+# Stops at the first command that does not exit as it should, and shows what it printed.
+set -euo pipefail
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+export RRL_RUNS="$folder/runs" MINARI_DATASETS_PATH="$folder/minari" NO_COLOR=1
+
+# expect CODE COMMAND...: runs it; its output is kept in $folder/out.
+expect() {
+  local expected=$1 began=$SECONDS code=0
+  shift
+  "$@" >"$folder/out" 2>"$folder/err" </dev/null || code=$?
+  if [ "$code" != "$expected" ]; then
+    echo "FAILED: $* exited $code, expected $expected" >&2
+    cat "$folder/out" "$folder/err" >&2
+    exit 1
+  fi
+  printf '%4ds  exit %s  %s\n' "$((SECONDS - began))" "$code" "$*"
+}
+
+# says TEXT: the last command printed it, on stdout or stderr.
+says() {
+  grep -qiF -- "$1" "$folder/out" "$folder/err" && return
+  echo "FAILED: the last command did not say: $1" >&2
+  cat "$folder/out" "$folder/err" >&2
+  exit 1
+}
+
+smoke=(--task hopper-medium --preset smoke)
+
+expect 0 rrl --help
+expect 0 rrl doctor
+expect 2 rrl build-index
+says "does not exist yet"
+expect 0 rrl data make rrl/hopper/medium-short-v0
+expect 0 rrl data list
+says "rrl/hopper/medium-short-v0"
+expect 0 rrl data stats rrl/hopper/medium-short-v0
+expect 5 rrl evaluate "${smoke[@]}"
+expect 0 rrl train-amb "${smoke[@]}"
+expect 0 rrl train-policy "${smoke[@]}" --arm reframe
+expect 0 rrl train-policy "${smoke[@]}" --arm backbone
+expect 0 rrl train-policy "${smoke[@]}" --arm backbone
+expect 0 rrl evaluate "${smoke[@]}"
+expect 0 rrl ablate memory-size --task hopper-medium --preset smoke
+expect 0 rrl list
+expect 0 rrl list runs --json
+expect 0 rrl show "$(echo "$RRL_RUNS"/train-policy/hopper-medium/reframe-smoke-s0-*)"
+expect 0 rrl verify "$RRL_RUNS"
+echo "smoke: every command did what it should, in ${SECONDS}s"

@@ -1,0 +1,126 @@
+"""The README's commands run and its numbers are those of the result files."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from retrieve_rl.cli.app import app
+from retrieve_rl.progress import Reporter
+from retrieve_rl.reframe import datasets
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+TINY = (
+    "--preset smoke --set train.steps=2 --set memory.steps=2 --set evaluate.episodes=1"
+    " --set backbone=mlp --no-progress"
+)
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+def rrl_lines(text: str = README) -> list[str]:
+    lines = "\n".join(blocks("bash", text)).splitlines()
+    commands = [part.split("#")[0].strip() for line in lines for part in line.split("&&")]
+    return [command for command in commands if command.startswith("rrl ")]
+
+
+RECIPES = README.partition("## Bend it")[2].partition("\n## ")[0]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for block in blocks("toml", RECIPES) + blocks("python", RECIPES):
+        name = re.match(r"# (\S+\.(?:toml|py))\n", block)
+        if name:
+            (tmp_path / name[1]).write_text(block)
+    return tmp_path
+
+
+def write_d4rl(path: Path, dataset: str) -> None:
+    episodes = datasets.load(dataset, Reporter(-1)).select(np.arange(5))
+    ends = np.zeros(episodes.num_steps, bool)
+    ends[episodes.offsets[1:] - 1] = True
+    with h5py.File(path, "w") as file:
+        file["observations"] = episodes.observations
+        file["actions"] = episodes.actions
+        file["rewards"] = episodes.rewards
+        file["terminals"] = ends
+        file["timeouts"] = np.zeros_like(ends)
+
+
+@pytest.mark.parametrize("command", [line for line in rrl_lines(RECIPES)])
+@pytest.mark.filterwarnings("ignore:.*The environment Hopper-v4 is out of date")
+def test_recipe_runs(folder, command):
+    if "replay.hdf5" in command:
+        write_d4rl(folder / "replay.hdf5", "rrl/hopper/medium-replay-short-v0")
+        write_d4rl(folder / "experts.hdf5", "rrl/hopper/expert-short-v0")
+    own = "" if "my_task" in command else "--set data.num_experts=2"
+    backbone = TINY.replace("--set backbone=mlp", "") if "my_backbone" in command else TINY
+    arguments = shlex.split(f"{command} {backbone} {own} --json --runs {folder / 'runs'}")[1:]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["status"] == "ok"
+    if "my_task" in command:
+        assert document["summary"]["measure"] == "return_raw"
+        assert "normalized_score_100" not in document["summary"]
+    if "my_backbone" in command:
+        assert document["config"]["backbone"] == "my_backbone:Wide"
+    if "replay.hdf5" in command:
+        assert document["inputs"]["env_id"] == "Hopper-v4"
+
+
+def test_recipes_are_short():
+    recipes = blocks("bash", RECIPES) + blocks("toml", RECIPES) + blocks("python", RECIPES)
+    assert len(recipes) >= 4
+    assert max(len(recipe.strip().splitlines()) for recipe in recipes) <= 17
+
+
+def test_own_keys_recipe_runs(tmp_path):
+    (code,) = [block for block in blocks("python", RECIPES) if "nearest" in block]
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert done.stdout.startswith("(5, 8)")
+
+
+@pytest.mark.parametrize("command", [line for line in rrl_lines() if line not in RECIPES])
+def test_command_parses(command, tmp_path):
+    words = shlex.split(command)[1:]
+    arguments = [*words, "--help"] if words[0] in ("data", "doctor", "list") else words
+    if words[0] in ("train-policy", "ablate"):
+        arguments = [*words, "--dry-run", "--runs", str(tmp_path)]
+    result = CliRunner().invoke(app, arguments if words[0] != "evaluate" else [*words, "--help"])
+    assert result.exit_code == 0, result.output
+
+
+def test_table_is_the_result_file():
+    name, table = re.search(r"<!-- table: (\S+) -->\n(.*?)<!-- end", README, re.DOTALL).groups()
+    summary = json.loads((ROOT / name).read_text())["summary"]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()
+    ]
+    arms = [cell.strip("`") for cell in rows[0][1:]]
+    assert [row[0] for row in rows[2:]] == list(summary)
+    for task, *cells in rows[2:]:
+        for arm, cell in zip(arms, cells, strict=True):
+            numbers = summary[task][arm]
+            assert cell == f"{numbers['mean']:.1f} ({numbers['low']:.1f} to {numbers['high']:.1f})"
+
+
+def test_links_lead_somewhere():
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "experiments/README.md"):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
