@@ -7,7 +7,9 @@ quarter to a half of a Decision Transformer's training step.
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, UInt32
+from jaxtyping import Float, PRNGKeyArray, UInt32
+
+from retrieve_rl.types import Array
 
 
 class DropoutStream:

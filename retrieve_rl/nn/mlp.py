@@ -1,7 +1,9 @@
 """A stack of linear layers with ReLU between them."""
 
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Float
+
+from retrieve_rl.types import Array
 
 
 class Mlp(nnx.Module):

@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from retrieve_rl.nn.dropout import DropoutStream
+from retrieve_rl.types import Array
 
 EVERY_POSITION = slice(None)
 
@@ -29,12 +30,9 @@ class Attention(nnx.Module):
         dropout: DropoutStream,
         positions: slice = EVERY_POSITION,
     ) -> Float[Array, "B P H"]:
-        key_kernel, value_kernel = jnp.split(self.key_value.kernel[...], 2, axis=1)
-        key_bias, value_bias = jnp.split(self.key_value.bias[...], 2)
         query = self._heads(_project(self.query, x[:, positions]))
-        # Two products: the halves of one would have to be copied apart, and their gradients together.
-        key = self._heads(_affine(x, key_kernel, key_bias))
-        value = self._heads(_affine(x, value_kernel, value_bias))
+        key, value = jnp.split(_project(self.key_value, x), 2, axis=-1)
+        key, value = self._heads(key), self._heads(value)
         scores = query @ key.swapaxes(-1, -2) * query.shape[-1] ** -0.5
         # finfo.min, not -inf: a row that may attend to nothing stays finite.
         scores = jnp.where(attend[:, None, positions], scores, jnp.finfo(scores.dtype).min)
@@ -100,13 +98,7 @@ class Transformer(nnx.Module):
 def _project(linear: nnx.Linear, x: Float[Array, "B L I"]) -> Float[Array, "B L O"]:
     """What `linear(x)` computes, with a faster gradient on a CPU."""
     assert linear.bias is not None
-    return _affine(x, linear.kernel[...], linear.bias[...])
-
-
-def _affine(
-    x: Float[Array, "B L I"], kernel: Float[Array, "I O"], bias: Float[Array, " O"]
-) -> Float[Array, "B L O"]:
-    flat = _matmul(x.reshape(-1, x.shape[-1]), kernel) + bias
+    flat = _matmul(x.reshape(-1, x.shape[-1]), linear.kernel[...]) + linear.bias[...]
     return flat.reshape(*x.shape[:-1], -1)
 
 

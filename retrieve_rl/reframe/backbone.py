@@ -74,7 +74,7 @@ class DecisionTransformer(nnx.Module):
         )
         return BackboneOutput(jnp.tanh(self.action_head(features)), features)
 
-    def _tokens(self, window: Window) -> Float[Array, "B 3T H"]:
+    def _tokens(self, window: Window) -> Float[Array, "B 3*T H"]:
         parts = jnp.stack(
             [
                 self.embed_return(window.returns_to_go[..., None]),
