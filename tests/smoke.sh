@@ -44,9 +44,9 @@ expect 0 rrl train-policy "${smoke[@]}" --arm reframe
 expect 0 rrl train-policy "${smoke[@]}" --arm backbone
 expect 0 rrl train-policy "${smoke[@]}" --arm backbone
 expect 0 rrl evaluate "${smoke[@]}"
+expect 0 rrl show "$(echo "$RRL_RUNS"/train-policy/hopper-medium/reframe-smoke-s0-????????)"
 expect 0 rrl ablate memory-size --task hopper-medium --preset smoke
 expect 0 rrl list
 expect 0 rrl list runs --json
-expect 0 rrl show "$(echo "$RRL_RUNS"/train-policy/hopper-medium/reframe-smoke-s0-*)"
 expect 0 rrl verify "$RRL_RUNS"
 echo "smoke: every command did what it should, in ${SECONDS}s"
