@@ -1,0 +1,284 @@
+"""One training step of our Decision Transformer beside a plain PyTorch one of the same shapes.
+
+Two worker processes take turns on the same cores: one is this file in the project's environment,
+the other `torch_decision_transformer.py` in an environment with PyTorch. Each draws batches of 64
+windows from a table of steps, and runs forward, backward, clipping and AdamW. PyTorch computes
+every token of every layer, as its users write it; ours gets the same outputs with less.
+
+The machine's limit is the arithmetic of our step over the rate of a 2048 x 2048 matrix product,
+measured between the turns.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from retrieve_rl import artifacts
+
+OBSERVATION_DIM, ACTION_DIM = 11, 3
+TABLE_STEPS, EPISODE_STEPS = 100_000, 1000
+STEPS_IN_SCAN = 20
+PRODUCT_SIZE = 2048
+DROPOUT = 0.1
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def our_training(dropout: float) -> tuple[Callable[[], None], float]:
+    """A function that takes STEPS_IN_SCAN steps, and the operations of one."""
+    import jax
+    import numpy as np
+    from flax import nnx
+
+    from retrieve_rl.reframe.config import resolve
+    from retrieve_rl.reframe.losses import policy_loss
+    from retrieve_rl.reframe.policy import make_optimizer, new_policy
+    from retrieve_rl.reframe.train import TrainInputs, sample_batch
+    from retrieve_rl.reframe.windows import StepTable
+    from retrieve_rl.training.state import TrainState, init_state, train_steps
+
+    config = resolve("hopper-medium", arm="backbone", settings=[f"transformer.dropout={dropout}"])
+    rng = np.random.default_rng(0)
+    number = np.arange(TABLE_STEPS, dtype=np.int32)
+    table = StepTable(
+        observations=rng.normal(size=(TABLE_STEPS, OBSERVATION_DIM)).astype(np.float32),
+        actions=rng.uniform(-1, 1, (TABLE_STEPS, ACTION_DIM)).astype(np.float32),
+        returns_to_go=rng.uniform(size=TABLE_STEPS).astype(np.float32),
+        timesteps=number % EPISODE_STEPS,
+        trajectories=number // EPISODE_STEPS,
+    )
+    inputs = jax.device_put(TrainInputs(table, None, None, None))
+    graphdef, params = nnx.split(new_policy(config, OBSERVATION_DIM, ACTION_DIM))
+    optimizer = make_optimizer(config)
+    state = init_state(params, optimizer)
+
+    @jax.jit
+    def steps(state: TrainState, inputs: TrainInputs) -> TrainState:
+        return train_steps(
+            state,
+            jax.random.key(0),
+            num_steps=STEPS_IN_SCAN,
+            sample_fn=partial(sample_batch, config, TABLE_STEPS, inputs),
+            loss_fn=partial(policy_loss, config, graphdef, None),
+            optimizer=optimizer,
+        )[0]
+
+    def run() -> None:
+        nonlocal state
+        state = jax.block_until_ready(steps(state, inputs))
+
+    return run, operations(
+        batch=config.train.batch_size,
+        steps=config.train.context_len,
+        width=config.transformer.width,
+        num_layers=config.transformer.num_layers,
+    )
+
+
+def operations(*, batch: int, steps: int, width: int, num_layers: int) -> float:
+    """Floating-point operations of the matrix products of our training step.
+
+    Three tokens a step; the last layer has queries, output and feed-forward for one of the three
+    only. Backward does each product of the forward pass twice: three times the forward pass in all.
+    Embeddings, norms, softmax, dropout and the optimizer are not counted.
+    """
+    length = 3 * steps
+
+    def layer(read: int) -> int:
+        keys_and_values = length * 2 * width * width
+        query_and_out = read * 2 * width * width
+        scores_and_mix = 2 * read * length * width
+        feed_forward = read * 2 * 4 * width * width
+        return 2 * batch * (keys_and_values + query_and_out + scores_and_mix + feed_forward)
+
+    return 3.0 * ((num_layers - 1) * layer(length) + layer(steps))
+
+
+def product_rate() -> Callable[[], float]:
+    """A function that measures operations a second of a square float32 matrix product."""
+    import jax
+    import jax.numpy as jnp
+
+    a = jnp.ones((PRODUCT_SIZE, PRODUCT_SIZE), jnp.float32)
+    product = jax.jit(jnp.matmul)
+    product(a, a).block_until_ready()
+
+    def measure() -> float:
+        began = time.perf_counter()
+        product(a, a).block_until_ready()
+        return 2.0 * PRODUCT_SIZE**3 / (time.perf_counter() - began)
+
+    return measure
+
+
+def work() -> None:
+    """Answers each request on stdin with one line of JSON, as the PyTorch worker does."""
+    import jax
+
+    trainings: dict[float, tuple[Callable[[], None], float]] = {}
+    measure_rate = product_rate()
+    for line in sys.stdin:
+        request = json.loads(line)
+        if request.get("product"):
+            answer: dict[str, Any] = {"rate": max(measure_rate() for _ in range(3))}
+        else:
+            dropout = request["dropout"]
+            if dropout not in trainings:
+                trainings[dropout] = our_training(dropout)
+            run, count = trainings[dropout]
+            began = time.perf_counter()
+            run()
+            seconds = time.perf_counter() - began
+            answer = {
+                "milliseconds": seconds / STEPS_IN_SCAN * 1e3,
+                "operations": count,
+                "versions": {"jax": jax.__version__},
+            }
+        print(json.dumps(answer), flush=True)
+
+
+class Worker:
+    """A process that answers one request at a time and sleeps in between."""
+
+    def __init__(self, *command: str) -> None:
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
+        )
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            sys.exit(f"a worker ended: {' '.join(map(str, self._process.args))}")  # type: ignore[arg-type]
+        return json.loads(answer)
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def measure(torch_python: str, rounds: int) -> dict[str, Any]:
+    """Warms both up, picks PyTorch's faster attention, then lets them take turns."""
+    ours = Worker(sys.executable, __file__, "--worker")
+    torch = Worker(torch_python, str(REPOSITORY / "benchmarks/torch_decision_transformer.py"))
+    rates = (DROPOUT, 0.0)
+    for dropout in rates:
+        operations_of_step = ours.ask(dropout=dropout)["operations"]
+        ours.ask(dropout=dropout)
+    fused = {dropout: _fused_is_faster(torch, dropout) for dropout in rates}
+
+    samples: dict[str, list[float]] = {}
+    for number in range(rounds):
+        for dropout in rates:
+            suffix = "" if dropout else "_without_dropout"
+            theirs = torch.ask(dropout=dropout, fused_attention=fused[dropout], steps=STEPS_IN_SCAN)
+            samples.setdefault(f"pytorch{suffix}", []).append(theirs["milliseconds"])
+            answer = ours.ask(dropout=dropout)
+            samples.setdefault(f"ours{suffix}", []).append(answer["milliseconds"])
+        samples.setdefault("product_rate", []).append(ours.ask(product=True)["rate"])
+        print(f"round {number + 1} of {rounds}: {_line(samples)}", file=sys.stderr)
+    ours.close()
+    torch.close()
+    return {
+        "samples": samples,
+        "operations": operations_of_step,
+        "pytorch_attention": {
+            f"dropout {dropout}": "scaled_dot_product_attention" if chosen else "explicit"
+            for dropout, chosen in fused.items()
+        },
+        "pytorch_threads": theirs["threads"],
+        "versions": {
+            "python": platform.python_version(),
+            **answer["versions"],
+            **theirs["versions"],
+        },
+    }
+
+
+def _fused_is_faster(torch: Worker, dropout: float) -> bool:
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(4):
+        for fused in times:
+            answer = torch.ask(dropout=dropout, fused_attention=fused, steps=STEPS_IN_SCAN // 2)
+            times[fused].append(answer["milliseconds"])
+    # The first turn is the warm-up.
+    return statistics.median(times[True][1:]) < statistics.median(times[False][1:])
+
+
+def _line(samples: dict[str, list[float]]) -> str:
+    return ", ".join(
+        f"{name} {values[-1]:.1f} ms"
+        if name != "product_rate"
+        else f"{values[-1] / 1e9:.0f} GFLOP/s"
+        for name, values in samples.items()
+    )
+
+
+def summarize(measured: dict[str, Any]) -> dict[str, Any]:
+    """The document to write: `summary` holds what the goals speak of."""
+    medians = {name: statistics.median(values) for name, values in measured["samples"].items()}
+    limit = measured["operations"] / medians.pop("product_rate") * 1e3
+    summary = {
+        "vs_pytorch": medians["pytorch"] / medians["ours"],
+        "vs_pytorch_without_dropout": medians["pytorch_without_dropout"]
+        / medians["ours_without_dropout"],
+        "share_of_limit": limit / medians["ours_without_dropout"],
+        "share_of_limit_with_dropout": limit / medians["ours"],
+        "dropout_cost": medians["ours"] / medians["ours_without_dropout"] - 1.0,
+        "limit_milliseconds": limit,
+        **{f"{name}_milliseconds": value for name, value in medians.items()},
+    }
+    return {
+        "benchmark": "train-step",
+        "what": "forward, backward, clipping and AdamW of a Decision Transformer: batch 64,"
+        " context 20, width 128, 3 layers, 1 head, dropout 0.1",
+        "summary": {name: _rounded(value) for name, value in summary.items()},
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "steps_per_sample": STEPS_IN_SCAN,
+        **measured,
+    }
+
+
+def _rounded(value: float) -> float:
+    return round(value, 3 - math.floor(math.log10(abs(value)))) if value else 0.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--torch-python", default=".venv-bench/bin/python", metavar="FILE")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=REPOSITORY / "experiments/results/bench-train-step.json",
+        metavar="FILE",
+    )
+    options = parser.parse_args()
+    if options.worker:
+        return work()
+    document = summarize(measure(options.torch_python, options.rounds))
+    artifacts.write_file(options.out, artifacts.to_json(document))
+    for name, value in document["summary"].items():
+        print(f"{name:32} {value}")
+    print(f"written: {options.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Data for a run: what belongs together, one normalizer, experts that nobody else has."""
+
+import numpy as np
+import pytest
+
+from retrieve_rl.errors import DataError, UsageError
+from retrieve_rl.progress import Reporter
+from retrieve_rl.reframe import data as training_data
+from retrieve_rl.reframe.data import (
+    best_episodes,
+    check_pairing,
+    check_ranges,
+    evaluation_env,
+    load_training_data,
+)
+from retrieve_rl.reframe.windows import fit_normalizer
+
+SILENT = Reporter(verbosity=-1)
+
+
+@pytest.fixture
+def load(tiny, make_episodes, monkeypatch):
+    """load(config sections): from 12 episodes of data and 50 of experts."""
+    sets = {
+        "rrl/hopper/medium-v0": make_episodes([20, 5, 9] * 4, seed=1),
+        "rrl/hopper/expert-v0": make_episodes([7, 6] * 25, seed=2),
+    }
+    monkeypatch.setattr(training_data.datasets, "load", lambda name, reporter: sets[name])
+
+    def load(**sections):
+        return load_training_data(tiny(**sections), SILENT)
+
+    return load, sets
+
+
+def test_one_normalizer_of_the_data_alone(load):
+    load, sets = load
+    expected = fit_normalizer(sets["rrl/hopper/medium-v0"].observations)
+    for data in ({"num_experts": 3}, {"num_experts": 1}, {"expert_share": 0.25}):
+        loaded = load(data=data)
+        np.testing.assert_array_equal(loaded.normalizer.mean, expected.mean)
+        np.testing.assert_array_equal(loaded.normalizer.std, expected.std)
+    np.testing.assert_array_equal(load(seed=3).normalizer.mean, expected.mean)
+    own = load(data={"normalizer": "experts"})
+    np.testing.assert_allclose(own.experts.observations.mean(axis=0), 0, atol=1e-5)
+    assert not np.allclose(own.normalizer.mean, expected.mean)
+
+
+def test_experts_come_in_the_order_they_were_drawn(load):
+    load, sets = load
+    loaded = load(data={"num_experts": 4})
+    experts = sets["rrl/hopper/expert-v0"]
+    drawn = loaded.inputs["experts"]["drawn"]
+    assert len(drawn) == 4
+    np.testing.assert_array_equal(loaded.experts.actions, experts.select(drawn).actions)
+    np.testing.assert_array_equal(
+        np.unique(loaded.experts.trajectories, return_counts=True)[1], experts.lengths[drawn]
+    )
+    smaller = load(data={"num_experts": 2})
+    np.testing.assert_array_equal(
+        smaller.experts.actions, loaded.experts.actions[: smaller.experts.num_steps]
+    )
+
+
+@pytest.mark.parametrize("seed", [0, 1, 100])
+def test_held_out_steps_are_nobodys(load, seed):
+    load, _ = load
+    loaded = load(seed=seed, data={"num_experts": 20})
+    assert loaded.held_out.num_steps > 0
+    held_out = {row.tobytes() for row in loaded.held_out.actions}
+    assert held_out.isdisjoint(row.tobytes() for row in loaded.experts.actions)
+
+
+def test_more_experts_than_there_are(load):
+    load, _ = load
+    with pytest.raises(UsageError, match="only 20 of the 50"):
+        load(data={"num_experts": 21})
+
+
+def test_an_episode_longer_than_the_policy_can_count_is_refused(load):
+    """Its time steps would have no embedding, and the loss would be no number."""
+    load, _ = load
+    load(env={"max_steps": 20})
+    with pytest.raises(DataError, match="episode of 20 steps; set env.max_steps"):
+        load(env={"max_steps": 19})
+
+
+def test_actions_that_no_policy_can_take_are_refused(tiny, make_episodes):
+    check_ranges(tiny(), make_episodes([3], actions=np.full((3, 2), -1.0)))
+    with pytest.raises(DataError, match="actions up to 1.5"):
+        check_ranges(tiny(), make_episodes([3], actions=np.full((3, 2), -1.5)))
+
+
+def test_the_inputs_name_and_hash_what_was_read(load):
+    load, sets = load
+    inputs = load().inputs
+    assert inputs["dataset"]["sha256"] == sets["rrl/hopper/medium-v0"].sha256
+    assert inputs["experts"]["sha256"] == sets["rrl/hopper/expert-v0"].sha256
+    assert inputs["dataset"]["episodes"] == 12 and inputs["env_id"] == "Hopper-v5"
+
+
+def test_best_episodes(make_episodes):
+    episodes = make_episodes([1] * 10, rewards=[5, 9, 1, 7, 9, 2, 3, 4, 6, 0])
+    assert best_episodes(episodes, 1.0) is episodes
+    np.testing.assert_array_equal(best_episodes(episodes, 0.3).rewards, [9, 7, 9])
+    np.testing.assert_array_equal(best_episodes(episodes, 0.1).rewards, [9])
+    np.testing.assert_array_equal(best_episodes(episodes, 0.001).rewards, [9])
+
+
+def test_the_tenth_has_its_own_rows_and_its_own_normalizer(load):
+    load, sets = load
+    whole = sets["rrl/hopper/medium-v0"]
+    loaded = load(data={"top_fraction": 0.25})
+    best = whole.select(np.sort(np.argsort(-whole.returns)[:3]))
+    np.testing.assert_array_equal(loaded.data.actions, best.actions)
+    assert loaded.inputs["dataset"]["steps"] == whole.num_steps
+
+
+def test_what_does_not_belong_together_is_refused(tiny, make_episodes):
+    ours = make_episodes([3])
+    check_pairing(tiny(), ours, make_episodes([4]))
+    for changes, message in [
+        ({"family": "minari"}, "minari data of Hopper-v5"),
+        ({"env_id": "Hopper-v4"}, "bundled data of Hopper-v4"),
+        ({"env_id": ""}, "an unknown environment"),
+    ]:
+        other = make_episodes([4], **changes)
+        with pytest.raises(DataError, match=message):
+            check_pairing(tiny(), ours, other)
+        check_pairing(tiny(data={"allow_mixed_families": True}), ours, other)
+    wider = make_episodes([4], observation_dim=5)
+    with pytest.raises(DataError, match="widths"):
+        check_pairing(tiny(data={"allow_mixed_families": True}), ours, wider)
+
+
+def test_the_environment_is_that_of_the_data(tiny, make_episodes):
+    assert evaluation_env(tiny(), make_episodes([3])) == "Hopper-v5"
+    d4rl = make_episodes([3], family="d4rl", env_id="")
+    assert evaluation_env(tiny(), d4rl) == "Hopper-v4"
+    with pytest.raises(DataError, match="made in Walker2d-v5.*evaluated in Hopper-v5"):
+        evaluation_env(tiny(), make_episodes([3], env_id="Walker2d-v5"))
+
+
+def test_the_short_sets_load(smoke):
+    _, _, data, _ = smoke
+    assert data.observation_dim == 11 and data.action_dim == 3
+    assert data.data.num_steps >= 50_000 and data.held_out.num_steps > 0
+    np.testing.assert_allclose(data.data.observations.mean(axis=0), 0, atol=1e-3)

@@ -1,0 +1,123 @@
+"""What stage 2 minimizes: worked by hand, blind to padding, the memory untouched."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from retrieve_rl.nn.dropout import DropoutStream
+from retrieve_rl.reframe.losses import Batch, masked_squared_error, policy_loss
+from retrieve_rl.reframe.policy import new_policy
+from retrieve_rl.reframe.train import make_inputs, sample_batch
+
+
+def test_worked_by_hand():
+    predicted = jnp.array([[[1.0, 0.0], [2.0, 2.0]], [[0.0, 0.0], [5.0, 5.0]]])
+    actions = jnp.zeros((2, 2, 2))
+    mask = jnp.array([[True, True], [True, False]])
+    assert float(masked_squared_error(predicted, actions, mask)) == pytest.approx(9 / 6)
+    assert float(masked_squared_error(predicted, actions, jnp.zeros((2, 2), bool))) == 0
+
+
+def test_padded_entries_have_no_gradient():
+    predicted = jnp.array([[[1.0], [1e3]]])
+    mask = jnp.array([[True, False]])
+    gradient = jax.grad(masked_squared_error)(predicted, jnp.zeros((1, 2, 1)), mask)
+    np.testing.assert_array_equal(gradient[0, :, 0], [2.0, 0.0])
+
+
+@pytest.fixture(scope="module", params=["frozen", "learned", "none"])
+def setup(request, tiny, make_data, make_memory, make_shared_run):
+    """(config, graphdef, params, memory, batch) for a frozen query, a learned one and no memory."""
+    options = {
+        "frozen": {"query": "observation"},
+        "learned": {"query": "learned"},
+        "none": {"source": "none"},
+    }[request.param]
+    config, data = tiny(retrieval=options), make_data()
+    keys = np.random.default_rng(5).normal(size=(35, 4)).astype(np.float32)
+    memory = make_memory(data.experts, keys if request.param == "learned" else None)
+    memory = memory if config.retrieves else None
+    inputs = jax.device_put(make_inputs(config, data, memory, make_shared_run()))
+    batch = jax.jit(partial(sample_batch, config, data.data.num_steps))(inputs, jax.random.key(0))
+    graphdef, params = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
+    return config, graphdef, params, inputs.memory, batch
+
+
+@pytest.fixture(scope="module")
+def gradients(setup):
+    """The loss's gradients by the parameters and by the memory."""
+    config, graphdef, params, memory, batch = setup
+
+    def loss(params, floats):
+        changed = memory._replace(**floats) if memory else None
+        return policy_loss(config, graphdef, changed, params, batch, jax.random.key(0))[0]
+
+    names = ("keys", "actions", "distance_scale", "center", "spread") if memory else ()
+    floats = {name: getattr(memory, name) for name in names}
+    return jax.jit(jax.grad(loss, argnums=(0, 1)))(params, floats)
+
+
+def loss_of(setup):
+    config, graphdef, params, memory, batch = setup
+    compiled = jax.jit(partial(policy_loss, config, graphdef))
+    return partial(compiled, memory, params), batch
+
+
+def test_padding_changes_nothing(setup):
+    loss, batch = loss_of(setup)
+    padded = ~batch.window.mask
+    assert 0 < int(padded.sum()) < padded.size / 2
+    garbage = batch.window._replace(
+        observations=jnp.where(padded[..., None], 50.0, batch.window.observations),
+        actions=jnp.where(padded[..., None], -50.0, batch.window.actions),
+        returns_to_go=jnp.where(padded, 50.0, batch.window.returns_to_go),
+    )
+    neighbors = batch.neighbors
+    if neighbors is not None:
+        taught = padded[: neighbors.indices.shape[0], :, None]
+        neighbors = neighbors._replace(
+            indices=jnp.where(taught, 0, neighbors.indices),
+            distances=jnp.where(taught, 0.0, neighbors.distances),
+        )
+    key = jax.random.key(0)
+    expected, expected_metrics = loss(batch, key)
+    found, metrics = loss(Batch(garbage, neighbors, batch.hidden), key)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    for name, value in expected_metrics.items():
+        np.testing.assert_allclose(metrics[name], value, rtol=1e-4)
+
+
+def test_without_dropout_the_backbone_error_is_the_backbones(setup):
+    config, graphdef, params, memory, batch = setup
+    config = config.model_copy(
+        update={"transformer": config.transformer.model_copy(update={"dropout": 0.0})}
+    )
+    graphdef, params = nnx.split(new_policy(config, 3, 2))
+    _, metrics = jax.jit(partial(policy_loss, config, graphdef))(
+        memory, params, batch, jax.random.key(0)
+    )
+    policy = nnx.merge(graphdef, params)
+    actions = jax.jit(lambda window: policy.backbone(window, DropoutStream(None)).actions)(
+        batch.window
+    )
+    expected = masked_squared_error(actions, batch.window.actions, batch.window.mask)
+    np.testing.assert_allclose(metrics["backbone_error"], expected, rtol=1e-5)
+
+
+def test_the_memory_gets_no_gradient(gradients):
+    assert not any(np.any(gradient) for gradient in gradients[1].values())
+
+
+def test_gradients_are_finite_and_reach_most_parameters(gradients):
+    sizes = np.array([float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(gradients[0])])
+    assert np.isfinite(sizes).all() and np.mean(sizes > 0) > 0.8
+
+
+def test_the_key_decides_the_dropout(setup):
+    loss, batch = loss_of(setup)
+    values = [float(loss(batch, jax.random.key(seed))[0]) for seed in (0, 0, 1)]
+    assert values[0] == values[1] != values[2]

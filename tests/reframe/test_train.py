@@ -1,0 +1,291 @@
+"""Stage 2 from inputs to result: no leak, no drift, resumed bit for bit."""
+
+import dataclasses
+import json
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from retrieve_rl import artifacts
+from retrieve_rl.errors import Interrupted
+from retrieve_rl.reframe import train
+from retrieve_rl.reframe.config import resolve
+from retrieve_rl.reframe.data import load_training_data
+from retrieve_rl.reframe.losses import policy_loss
+from retrieve_rl.reframe.memory import make_or_open, memory_folder
+from retrieve_rl.reframe.policy import new_policy
+from retrieve_rl.reframe.recall import search
+from retrieve_rl.training.checkpoints import latest_checkpoint
+from retrieve_rl.training.loop import NonFiniteLossError
+
+SMALL = ["memory.steps=2", "memory.width=8", "memory.latent_dim=4", "retrieval.hidden_segment=7"]
+SMALL += ["transformer.width=8", "transformer.num_layers=1", "train.context_len=4"]
+SMALL += ["train.batch_size=8", "train.steps=2", "evaluate.episodes=2"]
+
+
+def small(*settings):
+    return resolve("hopper-medium", preset="smoke", settings=[*SMALL, *settings])
+
+
+@pytest.fixture(scope="module")
+def experts(short_data, make_shared_run):
+    """experts(config): its data, its memory and the inputs of its training; memories are shared."""
+    run = make_shared_run()
+    loaded = {}
+
+    def get(config):
+        drawn = config.data.num_experts
+        if drawn not in loaded:
+            loaded[drawn] = load_training_data(config, run.reporter)
+        memory = make_or_open(config, loaded[drawn], run)
+        return loaded[drawn], memory, train.make_inputs(config, loaded[drawn], memory, run)
+
+    return get
+
+
+def answered(config, data, memory, inputs):
+    """[expert steps, K]: rows of the memory that each expert step would be taught with."""
+    if inputs.neighbors is not None:
+        return np.asarray(inputs.neighbors.indices[-data.experts.num_steps :])
+    # A learned query may ask anything: ask for the step's own latent.
+    hidden = inputs.hidden._replace(not_from=inputs.hidden.not_from[-data.experts.num_steps :])
+    keys = memory.buffer.keys
+    found = jax.jit(search, static_argnums=0)(
+        config.retrieval, memory.buffer, keys, hidden, jax.random.key(0)
+    )
+    return np.asarray(found.indices)
+
+
+@pytest.mark.parametrize(
+    "asking", ["query=observation", "query=encoder", "query=learned", "source=random"]
+)
+def test_an_expert_never_retrieves_its_own_trajectory(experts, asking):
+    config = small("data.num_experts=3", f"retrieval.{asking}")
+    data, memory, inputs = experts(config)
+    assert set(memory.buffer.trajectories) == {0, 1, 2}
+    indices = answered(config, data, memory, inputs)
+    present = indices >= 0
+    own = memory.buffer.trajectories[indices] == data.experts.trajectories[:, None]
+    assert not np.any(own & present)
+    assert np.mean(present) > 0.5
+
+
+@pytest.mark.parametrize("asking", ["query=encoder", "query=learned", "source=random"])
+def test_the_only_expert_never_retrieves_what_is_around_it(experts, asking):
+    config = small("data.num_experts=1", f"retrieval.{asking}")
+    data, memory, inputs = experts(config)
+    assert set(memory.buffer.trajectories) == {0}
+    indices = answered(config, data, memory, inputs)
+    segment, own = memory.buffer.timesteps // 7, data.experts.timesteps // 7
+    apart = np.abs(segment[indices] - own[:, None])
+    assert np.all(apart[indices >= 0] >= 2)
+    assert np.mean(indices >= 0) > 0.5
+
+
+def test_batches_teach_every_expert_window_with_its_own_rows(
+    tiny, make_data, make_memory, make_run
+):
+    """The neighbors in a batch are those of the window's rows, and none is its own."""
+    config, data = tiny(retrieval={"query": "observation"}), make_data()
+    memory = make_memory(data.experts)
+    inputs = train.make_inputs(config, data, memory, make_run())
+    batch = jax.jit(partial(train.sample_batch, config, data.data.num_steps))(
+        jax.device_put(inputs), jax.random.key(3)
+    )
+    experts = config.experts_in_batch
+    assert experts == 4 and batch.window.mask.shape == (8, 4)
+    expert_neighbors = np.asarray(inputs.neighbors.indices[-data.experts.num_steps :])
+    for number in range(experts):
+        for position in range(4):
+            if not batch.window.mask[number, position]:
+                continue
+            observation = np.asarray(batch.window.observations[number, position])
+            (row,) = np.flatnonzero(np.all(data.experts.observations == observation, axis=1))
+            found = np.asarray(batch.neighbors.indices[number, position])
+            np.testing.assert_array_equal(found, expert_neighbors[row])
+            present = found[found >= 0]
+            assert not np.any(memory.buffer.trajectories[present] == data.experts.trajectories[row])
+
+
+@pytest.mark.parametrize("source", ["neighbors", "random"])
+def test_no_key_is_used_twice(tiny, make_data, make_memory, make_run, source):
+    """JAX's own checker follows every key through sampling, dropout and search."""
+    config, data = tiny(retrieval={"query": "learned", "source": source}), make_data()
+    memory = make_memory(data.experts, data.experts.observations[:, [0, 1, 2, 0]])
+    inputs = jax.device_put(train.make_inputs(config, data, memory, make_run()))
+    graphdef, params = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
+
+    @jax.jit
+    def loss(params, inputs, rng_key):
+        sample_key, loss_key = jax.random.split(rng_key)
+        batch = train.sample_batch(config, data.data.num_steps, inputs, sample_key)
+        return policy_loss(config, graphdef, inputs.memory, params, batch, loss_key)[0]
+
+    with jax.debug_key_reuse(True):
+        assert np.isfinite(loss(params, inputs, jax.random.key(0)))
+
+
+@pytest.fixture(scope="module")
+def prepared(tiny, make_data, made_in):
+    """(config, data, memory): four steps, a checkpoint every two, over a memory of latents."""
+    config, data = tiny(train={"checkpoint_every": 2}), make_data()
+    return config, data, make_or_open(config, data, made_in)
+
+
+@pytest.fixture(scope="module")
+def made_in(make_shared_run):
+    return make_shared_run()
+
+
+@pytest.fixture(autouse=True)
+def two_at_once(monkeypatch):
+    monkeypatch.setattr(train, "_STEPS_AT_ONCE", 2)
+
+
+def state_arrays(run):
+    return artifacts.load_arrays(latest_checkpoint(run.folder / "checkpoints") / "state.npz")
+
+
+def stop_at(monkeypatch, run, step):
+    log = train.log_metrics
+
+    def log_and_stop(folder, at, metrics):
+        log(folder, at, metrics)
+        if at == step:
+            run.stop.signal_number = 15
+
+    monkeypatch.setattr(train, "log_metrics", log_and_stop)
+
+
+def test_two_steps_and_two_more_are_four(prepared, make_run, monkeypatch):
+    whole, halves = make_run("whole"), make_run("halves")
+    policy, metrics = train.fit(*prepared, whole)
+    with monkeypatch.context() as patch:
+        stop_at(patch, halves, 2)
+        with pytest.raises(Interrupted, match="saved at step 2"):
+            train.fit(*prepared, halves)
+    assert latest_checkpoint(halves.folder / "checkpoints").name == "step-00000002"
+    halves.stop.signal_number = None
+    resumed, resumed_metrics = train.fit(*prepared, halves)
+    assert metrics == resumed_metrics
+    for first, second in zip(
+        jax.tree.leaves(policy.params), jax.tree.leaves(resumed.params), strict=True
+    ):
+        np.testing.assert_array_equal(first, second)
+    first, second = state_arrays(whole), state_arrays(halves)
+    assert first.keys() == second.keys() and len(first) > 30
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
+    logs = [(run.folder / "metrics.jsonl").read_text() for run in (whole, halves)]
+    assert logs[0] == logs[1]
+    assert [json.loads(line)["step"] for line in logs[0].splitlines()] == [2, 4]
+
+
+def test_a_killed_run_forgets_what_came_after_its_checkpoint(prepared, make_run, monkeypatch):
+    run, whole = make_run("killed"), make_run("whole")
+    train.fit(*prepared, whole)
+    with monkeypatch.context() as patch:
+        stop_at(patch, run, 2)
+        with pytest.raises(Interrupted):
+            train.fit(*prepared, run)
+    run.stop.signal_number = None
+    log = run.folder / "metrics.jsonl"
+    log.write_text(log.read_text() + '{"step": 3, "loss": 1.0}\n{"step": 4, "lo')
+    train.fit(*prepared, run)
+    assert log.read_text() == (whole.folder / "metrics.jsonl").read_text()
+
+
+def test_a_damaged_checkpoint_starts_from_the_one_before(prepared, make_run):
+    run = make_run("a")
+    train.fit(*prepared, run)
+    expected = state_arrays(run)
+    newest = latest_checkpoint(run.folder / "checkpoints")
+    assert newest.name == "step-00000004"
+    (newest / "state.npz").write_bytes(b"")
+    train.fit(*prepared, run)
+    found = state_arrays(run)
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+def test_finished_training_is_not_repeated(prepared, make_run, monkeypatch):
+    run = make_run("a")
+    policy, metrics = train.fit(*prepared, run)
+    monkeypatch.setattr(train, "_train_steps", None)
+    again, again_metrics = train.fit(*prepared, run)
+    assert metrics == again_metrics
+    for first, second in zip(
+        jax.tree.leaves(policy.params), jax.tree.leaves(again.params), strict=True
+    ):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_the_memory_is_bit_identical_afterwards(prepared, make_run, made_in):
+    config, data, memory = prepared
+    before = artifacts.sha256_of_arrays(
+        {name: np.array(part) for name, part in memory.buffer._asdict().items()}
+    )
+    weights = [np.array(leaf) for leaf in jax.tree.leaves(nnx.split(memory.autoencoder)[1])]
+    policy, _ = train.fit(config, data, memory, make_run("a"))
+    after = artifacts.sha256_of_arrays(
+        {name: np.asarray(part) for name, part in policy.memory.buffer._asdict().items()}
+    )
+    assert before == after
+    for first, second in zip(
+        weights, jax.tree.leaves(nnx.split(policy.memory.autoencoder)[1]), strict=True
+    ):
+        np.testing.assert_array_equal(first, second)
+    folder = memory_folder(config, data, made_in.root)
+    assert artifacts.verify(folder, kind="memory").digest == memory.facts["sha256"]
+
+
+def test_training_changes_the_policy(prepared, make_run):
+    config, data, memory = prepared
+    policy, metrics = train.fit(config, data, memory, make_run("a"))
+    _, fresh = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
+    changed = [
+        not np.array_equal(first, second)
+        for first, second in zip(
+            jax.tree.leaves(fresh), jax.tree.leaves(policy.params), strict=True
+        )
+    ]
+    assert np.mean(changed) > 0.8
+    assert {"loss", "backbone_error", "gradient_norm"} <= set(metrics)
+
+
+def test_a_loss_that_is_no_number_keeps_the_last_checkpoint(prepared, make_run, monkeypatch):
+    run, real = make_run("a"), train._train_steps
+
+    def poisoned(*arguments):
+        state, metrics = real(*arguments)
+        bad = int(state.step) > 2
+        return state, {**metrics, "finite": metrics["finite"] & (not bad)}
+
+    monkeypatch.setattr(train, "_train_steps", poisoned)
+    with pytest.raises(NonFiniteLossError, match="between steps 2 and 4"):
+        train.fit(*prepared, run)
+    kept = latest_checkpoint(run.folder / "checkpoints")
+    assert kept.name == "step-00000002"
+    assert all(np.isfinite(array).all() for array in state_arrays(run).values())
+
+
+def test_a_number_too_large_in_the_data_is_noticed(tiny, make_data, make_run):
+    data = make_data()
+    actions = np.full_like(data.data.actions, 1e30)
+    data = dataclasses.replace(data, data=data.data._replace(actions=actions))
+    with pytest.raises(NonFiniteLossError):
+        train.fit(tiny(backbone="mlp", retrieval={"source": "none"}), data, None, make_run())
+
+
+def test_the_same_seed_twice_is_the_same_result(short_data, make_run, tmp_path):
+    documents = []
+    for name in ("a", "b"):
+        run = dataclasses.replace(make_run(name), root=tmp_path / name)
+        config = small("data.num_experts=3")
+        result = train.train_policy(config, run).model_dump(mode="json")
+        for measured in ("timings", "peak_memory_bytes"):
+            assert result.pop(measured)
+        documents.append(artifacts.to_json(result))
+    assert documents[0] == documents[1]

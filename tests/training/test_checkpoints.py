@@ -1,0 +1,96 @@
+"""Checkpoints come back bit for bit, or are refused; a damaged newest one is passed over."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from retrieve_rl import artifacts
+from retrieve_rl.errors import DataError, ResourceError
+from retrieve_rl.training.checkpoints import latest_checkpoint, load_tree, save_checkpoint
+from retrieve_rl.training.state import TrainState, init_state
+
+FACTS = {"made_from": {"memory": "ab"}, "metadata": {"seed": 0, "config": {"a": 1}}}
+
+
+@pytest.fixture
+def tree():
+    params = {"layer": [jnp.arange(6.0).reshape(2, 3) / 7, jnp.ones(3)], "b": jnp.zeros(())}
+    return init_state(params, optax.adamw(0.1))
+
+
+def shifted(tree):
+    return jax.tree.map(lambda leaf: leaf + 1, tree)
+
+
+def test_saved_and_loaded_is_the_same(tmp_path, tree):
+    path = save_checkpoint(tmp_path, 12, shifted(tree), **FACTS)
+    assert path.name == "step-00000012" and latest_checkpoint(tmp_path) == path
+    loaded = load_tree(path, tree)
+    assert isinstance(loaded, TrainState)
+    assert jax.tree.structure(loaded) == jax.tree.structure(tree)
+    for found, expected in zip(
+        jax.tree.leaves(loaded), jax.tree.leaves(shifted(tree)), strict=True
+    ):
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+    manifest = artifacts.read_manifest(path)
+    assert manifest.metadata == {**FACTS["metadata"], "step": 12}
+    assert manifest.made_from == FACTS["made_from"]
+
+
+def wrong(tree, **changes):
+    return tree._replace(params={**tree.params, **changes})
+
+
+def test_another_model_is_refused(tmp_path, tree):
+    path = save_checkpoint(tmp_path, 1, tree, **FACTS)
+    for changes, message in [
+        ({"b": jnp.zeros((), jnp.int32)}, "float32.*needs int32"),
+        ({"b": jnp.zeros(1)}, "b'.*needs float32.1,"),
+        ({"layer": [jnp.zeros((3, 2)), jnp.ones(3)]}, "layer"),
+        ({"more": jnp.zeros(())}, "only one of them has.*more"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            load_tree(path, wrong(tree, **changes))
+    with pytest.raises(DataError, match="only one of them has.*layer"):
+        load_tree(path, tree._replace(params={"b": jnp.zeros(())}))
+
+
+def test_the_two_newest_are_kept(tmp_path, tree):
+    for step in (5, 10, 100):
+        save_checkpoint(tmp_path, step, tree, **FACTS)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["step-00000010", "step-00000100"]
+
+
+def test_a_damaged_one_is_passed_over(tmp_path, tree):
+    save_checkpoint(tmp_path, 1, tree, **FACTS)
+    save_checkpoint(tmp_path, 2, shifted(tree), **FACTS)
+    for step in (2, 1):
+        assert latest_checkpoint(tmp_path).name == f"step-{step:08d}"
+        file = tmp_path / f"step-{step:08d}" / "state.npz"
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    assert latest_checkpoint(tmp_path) is None
+
+
+def test_what_a_killed_writer_left_is_no_checkpoint(tmp_path, tree):
+    (tmp_path / ".step-00000009.building-abc").mkdir()
+    (tmp_path / "step-00000009").mkdir()
+    assert latest_checkpoint(tmp_path) is None
+    assert latest_checkpoint(tmp_path / "nowhere") is None
+
+
+def test_a_full_disk_keeps_the_last_one(tmp_path, tree, monkeypatch):
+    save_checkpoint(tmp_path, 1, tree, **FACTS)
+
+    def full(path, arrays):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(artifacts, "save_arrays", full)
+    with pytest.raises(ResourceError):
+        save_checkpoint(tmp_path, 2, tree, **FACTS)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
+    assert latest_checkpoint(tmp_path).name == "step-00000001"
