@@ -54,6 +54,8 @@ def test_a_latent_depends_on_its_triplet_alone(autoencoder, triplets):
     order = np.random.default_rng(0).permutation(32)
     shuffled = autoencoder.encode(Triplet(*(part[order] for part in triplets)))
     np.testing.assert_allclose(shuffled, together[order], rtol=1e-5, atol=1e-6)
+    few = autoencoder.encode(Triplet(*(part[:5] for part in triplets)))
+    np.testing.assert_allclose(few, together[:5], rtol=1e-5, atol=1e-6)
     gradient = jax.jacrev(lambda x: autoencoder.encode(triplets._replace(observations=x))[0])(
         triplets.observations
     )

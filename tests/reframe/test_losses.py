@@ -112,6 +112,21 @@ def test_the_memory_gets_no_gradient(gradients):
     assert not any(np.any(gradient) for gradient in gradients[1].values())
 
 
+def test_the_correction_teaches_the_backbone_nothing(setup, gradients):
+    """By default: the backbone's gradient is that of its own error over the whole batch."""
+    config, graphdef, params, memory, batch = setup
+
+    @jax.jit
+    @jax.grad
+    def own_error(params):
+        _, metrics = policy_loss(config, graphdef, memory, params, batch, jax.random.key(0))
+        return metrics["backbone_error"]
+
+    expected = jax.tree.leaves(own_error(params)["backbone"])
+    for found, leaf in zip(jax.tree.leaves(gradients[0]["backbone"]), expected, strict=True):
+        np.testing.assert_allclose(found, leaf, rtol=1e-4, atol=1e-6)
+
+
 def test_gradients_are_finite_and_reach_most_parameters(gradients):
     sizes = np.array([float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(gradients[0])])
     assert np.isfinite(sizes).all() and np.mean(sizes > 0) > 0.8

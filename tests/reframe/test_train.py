@@ -16,10 +16,11 @@ from retrieve_rl.reframe.config import resolve
 from retrieve_rl.reframe.data import load_training_data
 from retrieve_rl.reframe.losses import policy_loss
 from retrieve_rl.reframe.memory import make_or_open, memory_folder
-from retrieve_rl.reframe.policy import new_policy
+from retrieve_rl.reframe.policy import make_optimizer, new_policy
 from retrieve_rl.reframe.recall import search
 from retrieve_rl.training.checkpoints import latest_checkpoint
 from retrieve_rl.training.loop import NonFiniteLossError
+from retrieve_rl.training.state import init_state, train_steps
 
 SMALL = ["memory.steps=2", "memory.width=8", "memory.latent_dim=4", "retrieval.hidden_segment=7"]
 SMALL += ["transformer.width=8", "transformer.num_layers=1", "train.context_len=4"]
@@ -110,22 +111,50 @@ def test_batches_teach_every_expert_window_with_its_own_rows(
             assert not np.any(memory.buffer.trajectories[present] == data.experts.trajectories[row])
 
 
+@pytest.fixture
+def key_uses(monkeypatch):
+    """What each key was used for while tracing: [(key, use)], a fold counting with its number."""
+    uses = []
+
+    def record(name):
+        real = getattr(jax.random, name)
+
+        def recorded(key, *arguments, **options):
+            uses.append((key, f"{name} {arguments[0]}" if name == "fold_in" else name))
+            return real(key, *arguments, **options)
+
+        monkeypatch.setattr(jax.random, name, recorded)
+
+    for name in ("split", "fold_in", "bits", "randint", "uniform", "normal", "bernoulli"):
+        record(name)
+    return uses
+
+
 @pytest.mark.parametrize("source", ["neighbors", "random"])
-def test_no_key_is_used_twice(tiny, make_data, make_memory, make_run, source):
-    """JAX's own checker follows every key through sampling, dropout and search."""
+def test_no_key_is_used_twice(tiny, make_data, make_memory, make_run, key_uses, source):
+    """A key is split once, drawn from once, or folded, each time with another number."""
     config, data = tiny(retrieval={"query": "learned", "source": source}), make_data()
     memory = make_memory(data.experts, data.experts.observations[:, [0, 1, 2, 0]])
     inputs = jax.device_put(train.make_inputs(config, data, memory, make_run()))
     graphdef, params = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
-
-    @jax.jit
-    def loss(params, inputs, rng_key):
-        sample_key, loss_key = jax.random.split(rng_key)
-        batch = train.sample_batch(config, data.data.num_steps, inputs, sample_key)
-        return policy_loss(config, graphdef, inputs.memory, params, batch, loss_key)[0]
-
+    step = partial(
+        train_steps,
+        num_steps=2,
+        sample_fn=partial(train.sample_batch, config, data.data.num_steps, inputs),
+        loss_fn=partial(policy_loss, config, graphdef, inputs.memory),
+        optimizer=make_optimizer(config),
+    )
+    key_uses.clear()
+    # JAX's own checker sees keys that are split or drawn from twice.
     with jax.debug_key_reuse(True):
-        assert np.isfinite(loss(params, inputs, jax.random.key(0)))
+        jax.jit(step).lower(init_state(params, make_optimizer(config)), jax.random.key(0))
+    by_key = {}
+    for key, use in key_uses:
+        by_key.setdefault(id(key), []).append(use)
+    assert len(key_uses) >= (12 if source == "neighbors" else 13)
+    for uses in by_key.values():
+        assert len(set(uses)) == len(uses)
+        assert len(uses) == 1 or all(use.startswith("fold_in") for use in uses), uses
 
 
 @pytest.fixture(scope="module")
