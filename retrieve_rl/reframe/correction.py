@@ -76,8 +76,7 @@ class Gate(nnx.Module):
     e estimates the expert's action from the recalled one, its closeness and the observation, which
     smooths the noise of single expert actions. g sees the same and how far e is from a, so it can
     close where the memory is far, which an additive vector cannot know. Neither reads the
-    backbone's features: those of a transformer carry past actions, and a correction that reads
-    them learns to repeat the policy's own drift.
+    backbone's features, so the correction is the same network over any backbone.
     """
 
     def __init__(
