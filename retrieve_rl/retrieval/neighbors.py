@@ -3,6 +3,9 @@
 The search never holds all queries x keys distances. It walks over blocks of keys, keeps the best
 score of every small group of rows, and measures only the groups that hold the best scores: the k
 nearest rows lie within the k groups whose best rows are nearest.
+
+Trap: the groups are chosen by 2 q.k - |k|^2 in float32, which loses precision where keys lie far
+from the origin compared with their spread. Center such keys and queries before searching.
 """
 
 from functools import partial
