@@ -3,9 +3,6 @@
 The search never holds all queries x keys distances. It walks over blocks of keys, keeps the best
 score of every small group of rows, and measures only the groups that hold the best scores: the k
 nearest rows lie within the k groups whose best rows are nearest.
-
-Trap: the groups are chosen by 2 q.k - |k|^2 in float32, which loses precision where keys lie far
-from the origin compared with their spread. Center such keys and queries before searching.
 """
 
 from functools import partial
@@ -37,16 +34,19 @@ class Neighbors(NamedTuple):
     distances: Float[Array, "*B K"]
 
 
-class _Blocks(NamedTuple):
-    """Keys cut into equal blocks, padded with rows that are infinitely far.
+class KeyBlocks(NamedTuple):
+    """Keys made ready for searching: equal blocks, padded with rows that are infinitely far.
 
     Attributes:
-      keys: the keys with their squared norms as one more column.
-      groups: the group of every row.
+      keys: the keys, and as one more column their squared distances to `center`.
+      groups: the group of every row; NO_GROUP where none was given.
+      center: a point amid the keys. Scores are measured from it, for float32 would lose the
+        differences of keys that lie far from the origin compared with their spread.
     """
 
     keys: Float[Array, "M R D+1"]
     groups: Int[Array, "M R"]
+    center: Float[Array, " D"]
 
 
 def nearest(
@@ -67,16 +67,43 @@ def nearest(
       ValueError: the widths of keys and queries differ, `num_neighbors` < 1, or only one of
         `key_groups` and `not_from` is given.
     """
-    if num_neighbors < 1:
-        raise ValueError(f"num_neighbors must be at least 1, found {num_neighbors}")
-    if keys.shape[-1] != queries.shape[-1]:
-        raise ValueError(f"keys have width {keys.shape[-1]}, queries {queries.shape[-1]}")
     if (key_groups is None) != (not_from is None):
         raise ValueError("key_groups and not_from go together")
-    if keys.shape[0] == 0 or queries.shape[0] == 0:
+    return nearest_in_blocks(cut(keys, key_groups), queries, num_neighbors, not_from=not_from)
+
+
+def cut(keys: Float[Array, "N D"], key_groups: Int[Array, " N"] | None = None) -> KeyBlocks:
+    """The keys made ready for `nearest_in_blocks`; worth keeping where they serve many searches."""
+    rows = max(1, min(_BLOCK_ROWS, -(-keys.shape[0] // _GROUP_ROWS) * _GROUP_ROWS))
+    padding = -keys.shape[0] % rows
+    if key_groups is None:
+        key_groups = jnp.full(keys.shape[0], NO_GROUP)
+    center = _coarse_mean(keys)
+    norms = jnp.sum((keys - center) ** 2, axis=-1)
+    norms = jnp.pad(norms, (0, padding), constant_values=jnp.inf)
+    keys = jnp.pad(keys, ((0, padding), (0, 0)))
+    augmented = jnp.concatenate([keys, norms[:, None]], axis=-1)
+    groups = jnp.pad(key_groups, (0, padding), constant_values=NO_GROUP)
+    return KeyBlocks(
+        augmented.reshape(-1, rows, augmented.shape[-1]), groups.reshape(-1, rows), center
+    )
+
+
+def nearest_in_blocks(
+    blocks: KeyBlocks,
+    queries: Float[Array, "B D"],
+    num_neighbors: int,
+    *,
+    not_from: Int[Array, "B G"] | None = None,
+) -> Neighbors:
+    """As `nearest`, over keys that were cut before."""
+    if num_neighbors < 1:
+        raise ValueError(f"num_neighbors must be at least 1, found {num_neighbors}")
+    if blocks.center.shape[0] != queries.shape[-1]:
+        raise ValueError(f"keys have width {blocks.center.shape[0]}, queries {queries.shape[-1]}")
+    if blocks.keys.shape[0] == 0 or queries.shape[0] == 0:
         return _no_neighbors(queries.shape[0], num_neighbors)
     hidden = jnp.full((queries.shape[0], 0), NO_GROUP) if not_from is None else not_from
-    blocks = _cut(keys, key_groups)
     if queries.shape[0] <= _QUERIES_AT_ONCE:
         return _search(blocks, num_neighbors, (queries, hidden))
     # lax.map's own batching would vectorize the search over single queries instead.
@@ -99,35 +126,36 @@ def gather(values: Float[Array, "N V"], neighbors: Neighbors) -> Float[Array, "*
     return jnp.where(present[..., None], rows, 0)
 
 
-def _cut(keys: Float[Array, "N D"], key_groups: Int[Array, " N"] | None) -> _Blocks:
-    rows = min(_BLOCK_ROWS, -(-keys.shape[0] // _GROUP_ROWS) * _GROUP_ROWS)
-    padding = -keys.shape[0] % rows
-    if key_groups is None:
-        key_groups = jnp.zeros(keys.shape[0], jnp.int32)
-    norms = jnp.pad(jnp.sum(keys * keys, axis=-1), (0, padding), constant_values=jnp.inf)
-    keys = jnp.pad(keys, ((0, padding), (0, 0)))
-    augmented = jnp.concatenate([keys, norms[:, None]], axis=-1)
-    groups = jnp.pad(key_groups, (0, padding))
-    return _Blocks(augmented.reshape(-1, rows, augmented.shape[-1]), groups.reshape(-1, rows))
+def _coarse_mean(keys: Float[Array, "N D"]) -> Float[Array, " D"]:
+    """The mean, rounded to 1/128 of the largest key, so that whole numbers stay exact."""
+    if keys.shape[0] == 0:
+        return jnp.zeros(keys.shape[1], keys.dtype)
+    _, exponent = jnp.frexp(jnp.max(jnp.abs(keys)))
+    grid = jnp.ldexp(jnp.ones((), keys.dtype), exponent - 7)
+    return jnp.round(jnp.mean(keys, axis=0) / grid) * grid
 
 
 def _search(
-    blocks: _Blocks, num_neighbors: int, asked: tuple[Float[Array, "B D"], Int[Array, "B G"]]
+    blocks: KeyBlocks, num_neighbors: int, asked: tuple[Float[Array, "B D"], Int[Array, "B G"]]
 ) -> Neighbors:
     queries, hidden = asked
     num_blocks, rows = blocks.groups.shape
-    # |q - k|^2 = |q|^2 - (2 q.k - |k|^2): the first term does not change the order, and the norm
+    # With c the center, -|q - k|^2 = 2 (q - c).k - |k - c|^2 + what does not depend on k; the norm
     # rides along as one more column of the product.
-    augmented = jnp.concatenate([2.0 * queries, -jnp.ones((queries.shape[0], 1))], axis=-1)
+    centered = queries - blocks.center
+    augmented = jnp.concatenate([2.0 * centered, -jnp.ones((queries.shape[0], 1))], axis=-1)
 
-    def best_of_groups(_: None, block: _Blocks) -> tuple[None, Float[Array, "B W"]]:
-        scores = augmented @ block.keys.T  # [B, R]
+    def best_of_groups(
+        _: None, block: tuple[Float[Array, "R D+1"], Int[Array, " R"]]
+    ) -> tuple[None, Float[Array, "B W"]]:
+        keys, groups = block
+        scores = augmented @ keys.T  # [B, R]
         if hidden.shape[1]:
-            scores = jnp.where(_is_hidden(block.groups[None], hidden), -jnp.inf, scores)
+            scores = jnp.where(_is_hidden(groups[None], hidden), -jnp.inf, scores)
         # A group's rows lie a stride apart, so that the maximum runs along contiguous memory.
         return None, jnp.max(scores.reshape(scores.shape[0], _GROUP_ROWS, -1), axis=1)
 
-    _, best = jax.lax.scan(best_of_groups, None, blocks)  # [M, B, W]
+    _, best = jax.lax.scan(best_of_groups, None, (blocks.keys, blocks.groups))  # [M, B, W]
     best = jnp.moveaxis(best, 0, 1).reshape(queries.shape[0], -1)
     num_groups = best.shape[1]
     _, chosen = jax.lax.top_k(best, min(num_neighbors + _SPARE_GROUPS, num_groups))

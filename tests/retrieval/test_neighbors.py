@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieve_rl.retrieval.neighbors import NO_GROUP, Neighbors, gather, nearest
+from retrieve_rl.retrieval.neighbors import (
+    NO_GROUP,
+    Neighbors,
+    cut,
+    gather,
+    nearest,
+    nearest_in_blocks,
+)
 
 COMPILED = jax.jit(nearest, static_argnames="num_neighbors")
 LINE = jnp.array([[0.0], [10.0], [3.0], [4.0]])
@@ -114,11 +121,22 @@ def test_brute_force_at_the_block_borders(rng, rows, batch, grouped):
     check(result, keys, queries, 7, rtol=1e-4, **groups)
 
 
-def test_a_cloud_away_from_the_origin_is_still_ranked(rng):
+@pytest.mark.parametrize("offset", [1, 100, -1000])
+def test_a_cloud_away_from_the_origin_is_still_ranked(rng, offset):
     """Rounding of the scores that choose the groups must not lose the nearest row."""
-    keys = (1 + 0.1 * rng.normal(size=(2000, 4))).astype(np.float32)
-    queries = (1 + 0.1 * rng.normal(size=(50, 4))).astype(np.float32)
+    keys = (offset + 0.1 * rng.normal(size=(2000, 4))).astype(np.float32)
+    queries = (offset + 0.1 * rng.normal(size=(50, 4))).astype(np.float32)
     check(found(keys, queries, 3), keys, queries, 3, rtol=1e-3)
+
+
+def test_keys_cut_once_answer_many(rng):
+    keys = rng.normal(size=(500, 4)).astype(np.float32)
+    groups = rng.integers(0, 5, 500).astype(np.int32)
+    blocks = jax.jit(cut)(keys, groups)
+    for not_from in (None, rng.integers(0, 5, (8, 1)).astype(np.int32)):
+        hidden = {} if not_from is None else {"key_groups": groups, "not_from": not_from}
+        result = nearest_in_blocks(blocks, keys[:8], 3, not_from=not_from)
+        check(tuple(map(np.asarray, result)), keys, keys[:8], 3, rtol=1e-4, **hidden)
 
 
 def test_jit_finds_the_same(rng):
