@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from retrieve_rl.config import Strict, digest, find, merge, parse_setting, read_toml, validate
 from retrieve_rl.errors import UsageError
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """Raised in the commit that changes what a config computes; results of two versions never mix."""
 
 

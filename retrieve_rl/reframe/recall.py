@@ -73,8 +73,8 @@ def search(
 ) -> Neighbors:
     """The neighbors that `config.source` asks for: the nearest rows, or random ones.
 
-    Random neighbors are drawn uniformly and carry their true distances; a draw from a hidden group
-    counts as missing.
+    Random neighbors are drawn uniformly, stand in the order of their drawing and carry their true
+    distances; a draw from a hidden group counts as missing and stands last.
     """
     if config.source == "neighbors":
         groups = hidden._asdict() if hidden is not None else {}
@@ -86,6 +86,9 @@ def search(
         own = hidden.key_groups[indices][:, :, None] == hidden.not_from[:, None]
         own = jnp.any(own & (hidden.not_from[:, None] != NO_GROUP), axis=-1)
         indices, distances = jnp.where(own, -1, indices), jnp.where(own, jnp.inf, distances)
+        order = jnp.argsort(own, axis=-1, stable=True)
+        indices = jnp.take_along_axis(indices, order, axis=-1)
+        distances = jnp.take_along_axis(distances, order, axis=-1)
     return Neighbors(indices, distances)
 
 

@@ -126,3 +126,16 @@ def test_random_neighbors_differ_from_block_to_block(tiny, make_buffer, monkeypa
     blocks = found.indices.reshape(4, -1)
     assert all(np.mean(blocks[0] == block) < 0.3 for block in blocks[1:])
     jax.clear_caches()
+
+
+def test_hidden_random_draws_stand_last(tiny, make_buffer):
+    """A step is answered as long as one of its draws may be seen."""
+    _, buffer = make_buffer([20, 20])
+    hidden = HiddenGroups(buffer.trajectories, np.zeros((40, 1), np.int32))
+    config = retrieval(tiny, source="random", num_neighbors=6)
+    found = SEARCH(config, buffer, buffer.keys, hidden, jax.random.key(1))
+    present = np.asarray(found.indices) >= 0
+    assert 0.3 < present.mean() < 0.7
+    assert np.all(present[:, :-1] >= present[:, 1:])
+    assert np.all(np.asarray(buffer.trajectories)[np.asarray(found.indices)[present]] == 1)
+    np.testing.assert_array_equal(np.isinf(found.distances), ~present)
