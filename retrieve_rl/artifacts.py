@@ -84,11 +84,14 @@ def create(
     kind: str,
     made_from: Mapping[str, str] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    described: Mapping[str, dict[str, Any]] | None = None,
 ) -> Iterator[Path]:
     """Yields an empty folder to fill; on a clean exit it becomes the artifact at `path`.
 
-    `metadata` is read when the block ends, so the block may add to it. An artifact already at
-    `path` is replaced. On any exception nothing changes at `path`.
+    `metadata` is read when the block ends, so the block may add to it; so is `described`, the
+    manifest entries of files that came from a verified artifact by `link_files` and need not be
+    read again. An artifact already at `path` is replaced. On any exception nothing changes at
+    `path`.
 
     Raises:
       ResourceError: the disk is full.
@@ -98,8 +101,12 @@ def create(
     try:
         with _disk_errors(path):
             yield building
-            files = {name: _describe(building / name) for name in _file_names(building)}
-            for name in files:
+            known = described or {}
+            files = {
+                name: known.get(name) or _describe(building / name)
+                for name in _file_names(building)
+            }
+            for name in files.keys() - known.keys():
                 _sync_file(building / name)
             manifest = {
                 "kind": kind,
@@ -115,20 +122,45 @@ def create(
         shutil.rmtree(building, ignore_errors=True)
 
 
-def verify(path: Path, *, kind: str | None = None) -> Manifest:
+def link_files(source: Path, manifest: Manifest, building: Path, into: str = "") -> dict[str, Any]:
+    """Brings the files of the artifact `source` into `building` / `into` without copying bytes.
+
+    Both artifacts then own them: either may be deleted or moved. Where the file system has no hard
+    links, they are copied. Returns their manifest entries, for `create(described=...)`.
+    """
+    entries = {}
+    for name, entry in manifest.files.items():
+        relative = (Path(into) / name).as_posix()
+        target = building / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source / name, target)
+        except OSError:
+            shutil.copyfile(source / name, target)
+            _sync_file(target)
+        entries[relative] = entry
+    return entries
+
+
+def verify(path: Path, *, kind: str | None = None, within: str = "") -> Manifest:
     """Checks every byte of the artifact at `path` against its manifest.
+
+    `within` names a folder of it, for a process that will read nothing else.
 
     Raises:
       DataError: no manifest, another kind or schema, or a file missing, changed, linked or not
         listed.
     """
     manifest = read_manifest(path, kind=kind)
-    found = set(_file_names(path)) - {MANIFEST_NAME}
+    prefix = f"{within}/" if within else ""
+    found = {name for name in _file_names(path) if name.startswith(prefix)} - {MANIFEST_NAME}
     for name in sorted(found - set(manifest.files)):
         raise DataError(
             f"{path / name} is not listed in {MANIFEST_NAME}: remove it or rebuild {path}"
         )
     for name, expected in manifest.files.items():
+        if not name.startswith(prefix):
+            continue
         file = path / name
         if name not in found:
             raise DataError(f"{file} is missing: rebuild {path}")

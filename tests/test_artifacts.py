@@ -247,3 +247,26 @@ def test_a_digest_tells_names_types_shapes_and_values_apart():
 def test_removing_leaves_nothing(path):
     artifacts.remove(write(path))
     assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_linked_files_belong_to_both_artifacts(path, tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(os, "link", fail_with(errno.EOPNOTSUPP))
+    manifest, described = artifacts.verify(write(path)), {}
+    with artifacts.create(tmp_path / "b", kind="test", described=described) as building:
+        described |= artifacts.link_files(path, manifest, building, "from-a")
+        (building / "own").write_text("y")
+    artifacts.remove(path)
+    linked = artifacts.verify(tmp_path / "b")
+    assert set(linked.files) == {"own", "from-a/a.txt", "from-a/sub/b.bin"}
+    assert (tmp_path / "b/from-a/a.txt").read_text() == "one"
+
+
+def test_a_part_is_verified_alone(path):
+    write(path)
+    (path / "a.txt").write_text("two")
+    artifacts.verify(path, within="sub")
+    (path / "sub" / "stranger").write_text("z")
+    with pytest.raises(DataError, match="stranger is not listed"):
+        artifacts.verify(path, within="sub")
