@@ -1,0 +1,209 @@
+"""Building a memory, and adding rows to one."""
+
+import hashlib
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from retrieve_rl import artifacts
+from retrieve_rl.errors import DataError, UsageError
+from retrieve_rl.progress import Reporter
+from retrieve_rl.retrieval import resources
+from retrieve_rl.retrieval.cells import digest_of
+from retrieve_rl.retrieval.index import Choice, Kind, choose
+from retrieve_rl.retrieval.memory import Memory, open_memory
+from retrieve_rl.retrieval.memory_files import KIND, Parent, write_memory
+from retrieve_rl.retrieval.rows import Rows, bytes_beside_keys, check, digests_beside_keys
+from retrieve_rl.retrieval.scann_config import Reorder
+from retrieve_rl.retrieval.shard_builds import ShardBuilds
+from retrieve_rl.retrieval.tuning import searched_like, tune
+from retrieve_rl.signals import StopRequest
+
+SHARD_ROWS = 5_000_000
+"""Rows of a shard, at most: ScaNN's memory while building and saving grows with them."""
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """How an index is built.
+
+    Attributes:
+      kind: exact or scann; None chooses by the number of keys and by what is installed.
+      wanted_recall: recall@10 for which a ScaNN index is tuned.
+      reorder: how ScaNN keeps the keys it scores its best candidates with.
+      shard_rows: rows of a shard, at most.
+      max_memory: bytes the build may take; None: what the machine has free.
+    """
+
+    kind: Kind | None = None
+    wanted_recall: float = 0.95
+    reorder: Reorder = "bfloat16"
+    shard_rows: int = SHARD_ROWS
+    max_memory: float | None = None
+
+
+def build_memory(
+    rows: Rows,
+    out: Path,
+    options: IndexOptions,
+    *,
+    reporter: Reporter,
+    stop: StopRequest,
+    force: bool = False,
+) -> Report:
+    """Builds the memory of `rows` at `out` and returns the report in its manifest.
+
+    A build that was broken off goes on after its last whole shard; one that is finished, of the
+    same rows and options, is not done again.
+
+    Raises:
+      DataError: the keys are no finite float32 matrix, or values or groups do not fit to them.
+      ResourceError: memory or disk will not suffice.
+      UsageError: something else lies at `out` and `force` is not set.
+      Interrupted: a signal asked to stop; the shards so far are kept.
+    """
+    check(rows)
+    choice = choose(len(rows.keys), options.kind)
+    reporter.say(f"{choice.kind} index: {choice.reason}")
+    need = _need(rows, choice, options)
+    reporter.say(f"it will take {need}")
+    resources.check(need, out, options.max_memory)
+    beside = {**digests_beside_keys(rows), "options": _digest_of(options)}
+    with artifacts.lock(out):
+        if out.exists() and not force:
+            return _finished(out, {**beside, "keys": digest_of(rows.keys)})
+        began = time.perf_counter()
+        work = out.with_name(f".{out.name}.shards")
+        builds = ShardBuilds(work, choice.kind, options.reorder, options.shard_rows)
+        built = builds.run(rows, reporter, stop)
+        finished = time.perf_counter()
+        index = built.index
+        if choice.kind == "scann":
+            reporter.say(f"tuning for recall {options.wanted_recall:g}")
+            index = tune(index, built.test, options.wanted_recall)
+        report = {
+            **built.test.report(index),
+            "kind": choice.kind,
+            "reason": choice.reason,
+            "wanted_recall": options.wanted_recall,
+            "num_keys": index.num_keys,
+            "dim": index.dim,
+            "num_shards": len(index.shards),
+            "build_seconds": finished - began,
+            "tune_seconds": time.perf_counter() - finished,
+        }
+        made_from = {**beside, "keys": built.keys_digest}
+        write_memory(out, rows, index, built.folders, report, made_from)
+        artifacts.remove(work)
+        return report
+
+
+def add_to_memory(
+    parent: Path, rows: Rows, out: Path, *, reporter: Reporter, stop: StopRequest
+) -> Report:
+    """Writes a version of the memory at `parent` that also holds `rows`; returns its report.
+
+    The old rows keep their numbers, the new ones follow. Nothing old is built again or copied: both
+    versions own the same files, and `parent` stays as it is. The new rows make shards of their own,
+    searched as deeply as the old ones. The recall in the report is still the parent's.
+
+    Raises:
+      DataError: as `build_memory`, or width, columns or groups are not those of the parent.
+      UsageError: something lies at `out`.
+    """
+    check(rows)
+    if out.exists():
+        raise UsageError(f"{out} exists; choose another --out for the new version")
+    memory = open_memory(parent)
+    _check_fits(memory, rows)
+    choice = choose(len(rows.keys))
+    reporter.say(f"{choice.kind} shard for the new rows: {choice.reason}")
+    with artifacts.lock(out):
+        began = time.perf_counter()
+        work = out.with_name(f".{out.name}.shards")
+        first_row = memory.index.num_keys
+        builds = ShardBuilds(work, choice.kind, IndexOptions.reorder, SHARD_ROWS, first_row)
+        built = builds.run(rows, reporter, stop)
+        added = searched_like(memory.index, built.index)
+        index = replace(memory.index, shards=(*memory.index.shards, *added.shards))
+        report = {
+            **memory.manifest.metadata["report"],
+            "num_keys": index.num_keys,
+            "num_shards": len(index.shards),
+            "added_rows": len(rows.keys),
+            "add_seconds": time.perf_counter() - began,
+        }
+        digests = {**digests_beside_keys(rows), "keys": built.keys_digest}
+        made_from = {**digests, "parent": memory.manifest.digest}
+        version = Parent(parent, memory.manifest)
+        write_memory(out, rows, index, built.folders, report, made_from, version)
+        artifacts.remove(work)
+        return report
+
+
+def plan(rows: Rows, options: IndexOptions) -> dict[str, Any]:
+    """What `build_memory` would build, and what it would take; reads no key."""
+    check(rows)
+    choice = choose(len(rows.keys), options.kind)
+    need = _need(rows, choice, options)
+    return {
+        "kind": choice.kind,
+        "reason": choice.reason,
+        "num_keys": len(rows.keys),
+        "dim": rows.keys.shape[1],
+        "memory_gib": need.memory / resources.GIB,
+        "disk_gib": need.disk / resources.GIB,
+    }
+
+
+def descends_from(manifest: artifacts.Manifest, digest: str) -> bool:
+    """Whether a memory is, or has grown from, the one whose manifest has this digest."""
+    return digest in (manifest.digest, *manifest.metadata["ancestors"])
+
+
+def _need(rows: Rows, choice: Choice, options: IndexOptions) -> resources.Need:
+    return resources.need_of(
+        len(rows.keys),
+        rows.keys.shape[1],
+        choice.kind,
+        options.reorder,
+        value_bytes=bytes_beside_keys(rows),
+        shard_rows=options.shard_rows,
+    )
+
+
+def _digest_of(options: IndexOptions) -> str:
+    facts = {name: value for name, value in vars(options).items() if name != "max_memory"}
+    return hashlib.sha256(artifacts.to_json(facts).encode()).hexdigest()
+
+
+def _finished(out: Path, made_from: dict[str, str]) -> Report:
+    manifest = artifacts.verify(out, kind=KIND)
+    if manifest.made_from != made_from:
+        raise UsageError(
+            f"{out} holds an index of other rows or options: choose another --out, or --force"
+        )
+    return manifest.metadata["report"]
+
+
+def _check_fits(memory: Memory, rows: Rows) -> None:
+    if rows.keys.shape[1] != memory.index.dim:
+        raise DataError(f"new keys have width {rows.keys.shape[1]}, the memory {memory.index.dim}")
+    if set(rows.values) != set(memory.values):
+        raise DataError(
+            f"new values are {sorted(rows.values)}, the memory has {sorted(memory.values)}"
+        )
+    for name, column in memory.values.items():
+        new, old = rows.values[name], column.segments[0]
+        if new.dtype != old.dtype or new.shape[1:] != old.shape[1:]:
+            raise DataError(
+                f"new values {name!r} are {new.dtype} {new.shape[1:]}, the memory's {old.dtype}"
+                f" {old.shape[1:]}"
+            )
+    if (rows.groups is None) != (memory.groups is None):
+        raise DataError("give groups with the new rows exactly where the memory has them")
+    if (rows.second_half is None) != (memory.index.shards[0].half is None):
+        raise DataError("give halves with the new rows exactly where the memory has them")

@@ -1,0 +1,153 @@
+"""Key matrices on disk: written in resumable chunks, memory-mapped, checked before any search."""
+
+import hashlib
+import mmap
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from retrieve_rl.errors import DataError
+from retrieve_rl.progress import Reporter
+from retrieve_rl.retrieval.row_files import RowType, fill_rows
+from retrieve_rl.signals import StopRequest
+from retrieve_rl.types import Array
+
+KIND = "keys"
+FILE_NAME = "keys.npy"
+CHUNK_ROWS = 262_144
+_SAMPLED = 16
+
+EncodeFn = Callable[[int, int], Float[Array, "R D"]]
+
+
+def open_keys(path: Path) -> Float[np.ndarray, "N D"]:
+    """The matrix in an npy file, memory-mapped; only its header is read.
+
+    Raises:
+      DataError: not a readable npy file, truncated, not float32, not two-dimensional, or empty.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} is not there; expected an npy file of shape [rows, width]")
+    try:
+        keys = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"{path} is not a whole npy file: {error}") from None
+    if not isinstance(keys, np.ndarray):
+        keys.close()
+        raise DataError(f"{path} is an archive; expected one npy array of shape [rows, width]")
+    check_shape(keys, str(path))
+    return keys
+
+
+def check_shape(keys: np.ndarray, name: str) -> None:
+    """Raises DataError unless `keys` is a float32 matrix with at least one row and column."""
+    if keys.ndim != 2:
+        raise DataError(f"{name} has shape {keys.shape}; expected [rows, width]")
+    if keys.dtype != np.float32:
+        raise DataError(f"{name} holds {keys.dtype}; expected float32: save keys.astype('float32')")
+    if 0 in keys.shape:
+        raise DataError(f"{name} has shape {keys.shape}; expected at least one row and one column")
+
+
+def check_finite(keys: Float[Array, "R D"], name: str, *, first_row: int = 0) -> None:
+    """Raises DataError, with the first offending row, where a key is NaN or infinite.
+
+    ScaNN ends the process at a NaN in its keys and answers a NaN query with rows of zeros.
+    """
+    finite = np.isfinite(keys).all(axis=1)
+    if not finite.all():
+        row = first_row + int(np.argmin(finite))
+        raise DataError(f"{name} is not finite in row {row}; remove that row or mend it")
+
+
+class Survey(NamedTuple):
+    """What one pass over the keys tells.
+
+    Attributes:
+      sha256: digest of their shape and bytes.
+      variances: of every dimension, from a sixteenth of the rows.
+    """
+
+    sha256: str
+    variances: Float[np.ndarray, " D"]
+
+
+def survey(keys: Float[Array, "N D"], name: str, *, first_row: int = 0) -> Survey:
+    """Reads all keys once. Raises DataError as `check_finite`."""
+    digest = hashlib.sha256(repr(keys.shape).encode())
+    sampled = []
+    for start, chunk in chunks(keys):
+        chunk = np.ascontiguousarray(chunk)
+        check_finite(chunk, name, first_row=first_row + start)
+        digest.update(chunk.data)
+        sampled.append(chunk[::_SAMPLED])
+    variances = np.concatenate(sampled).var(axis=0, dtype=np.float64)
+    return Survey(digest.hexdigest(), variances)
+
+
+@contextmanager
+def read_at_random(keys: Float[Array, "N D"]) -> Iterator[None]:
+    """While the block runs, single rows of memory-mapped keys are read without their neighborhood.
+
+    The system reads megabytes ahead otherwise, for every row that is not in memory.
+    """
+    mapped = getattr(keys, "_mmap", None)
+    if mapped is None or not hasattr(mapped, "madvise"):
+        yield
+        return
+    mapped.madvise(mmap.MADV_RANDOM)
+    try:
+        yield
+    finally:
+        mapped.madvise(mmap.MADV_NORMAL)
+
+
+def chunks(keys: Float[Array, "N D"]) -> Iterator[tuple[int, Float[Array, "R D"]]]:
+    """(first row, rows) in order, at most CHUNK_ROWS at a time."""
+    for start in range(0, len(keys), CHUNK_ROWS):
+        yield start, keys[start : start + CHUNK_ROWS]
+
+
+def encode_keys(
+    encode: EncodeFn,
+    num_rows: int,
+    dim: int,
+    out: Path,
+    *,
+    made_from: Mapping[str, str],
+    reporter: Reporter,
+    stop: StopRequest,
+) -> Path:
+    """Fills the key matrix of the artifact `out` by `encode(start, stop)`, chunk after chunk.
+
+    Resumable, see `row_files.fill_rows`; `made_from` names the records and the encoder. Returns the
+    path of the npy file.
+
+    Raises:
+      DataError: `encode` returns rows of another shape, or a number that is not finite.
+    """
+
+    def compute(start: int, end: int) -> dict[str, np.ndarray]:
+        rows = np.asarray(encode(start, end), np.float32)
+        if rows.shape != (end - start, dim):
+            raise DataError(f"encoded rows have shape {rows.shape}, expected {(end - start, dim)}")
+        check_finite(rows, "the encoded key matrix", first_row=start)
+        return {"keys": rows}
+
+    fill_rows(
+        out,
+        {"keys": RowType(np.float32, (dim,))},
+        num_rows,
+        compute,
+        kind=KIND,
+        made_from=made_from,
+        chunk_rows=CHUNK_ROWS,
+        title="encoding keys",
+        reporter=reporter,
+        stop=stop,
+    )
+    return out / FILE_NAME

@@ -1,0 +1,123 @@
+"""A memory: an index and the values beside its keys, as one artifact on disk.
+
+memory/
+  MANIFEST.json
+  shards/00000/     an index over some of the rows; rows.npy where they are not consecutive
+  values/00000/     one npy file a column; a folder for every time rows were added
+  groups/00000/
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from retrieve_rl import artifacts
+from retrieve_rl.errors import DataError
+from retrieve_rl.retrieval.groups import without_groups
+from retrieve_rl.retrieval.memory_files import GROUPS, KIND, open_shard
+from retrieve_rl.retrieval.neighbors import Neighbors
+from retrieve_rl.retrieval.sharded import ShardedIndex
+from retrieve_rl.retrieval.values import Column, open_columns
+from retrieve_rl.types import Array
+
+# Rows fetched beyond those asked for, where some may be of a hidden group; doubled until enough.
+_SPARE = 16
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Keys that can be searched, with what each one stands for.
+
+    Attributes:
+      index: over all rows.
+      values: columns by name, a row per key.
+      groups: the group of every row; None where none were given.
+      manifest: of the artifact it was opened from.
+    """
+
+    index: ShardedIndex
+    values: dict[str, Column]
+    groups: Column | None
+    manifest: artifacts.Manifest
+
+    def half(self, number: int) -> ShardedIndex:
+        """The index over the rows of one half. Raises DataError where there are no halves."""
+        shards = tuple(shard for shard in self.index.shards if shard.half == number)
+        if not shards:
+            raise DataError(f"the memory has no half {number}: build it with halves")
+        return replace(self.index, shards=shards)
+
+
+def open_memory(path: Path) -> Memory:
+    """Verifies every byte at `path`, then opens it; keys of an exact index are read into memory.
+
+    Raises:
+      DataError: not a memory, or changed since it was written.
+    """
+    manifest = artifacts.verify(path, kind=KIND)
+    facts = manifest.metadata
+    shards = tuple(
+        open_shard(path / "shards" / f"{number:05d}", shard, facts["dim"])
+        for number, shard in enumerate(facts["shards"])
+    )
+    segments = [f"{number:05d}" for number in range(facts["num_segments"])]
+    groups = open_columns([path / GROUPS / name for name in segments if facts["has_groups"]])
+    return Memory(
+        index=ShardedIndex(shards, facts["num_cells_to_search"]),
+        values=open_columns([path / "values" / name for name in segments]),
+        groups=groups.get(GROUPS),
+        manifest=manifest,
+    )
+
+
+def retrieve(
+    memory: Memory,
+    queries: Float[Array, "B D"],
+    num_neighbors: int,
+    *,
+    not_from: Int[Array, "B G"] | None = None,
+) -> tuple[Neighbors, dict[str, np.ndarray]]:
+    """The neighbors of each query, and their rows [B, K, ...] of every column of values.
+
+    A row whose group is listed in a query's row of `not_from` is never its neighbor; more are
+    fetched until `num_neighbors` of other groups are found or there are no more. -1 and zeros where
+    there is no neighbor.
+
+    Raises:
+      DataError: `not_from` is given and the memory has no groups, or a query is not finite.
+    """
+    neighbors = search(memory, memory.index, queries, num_neighbors, not_from=not_from)
+    indices = np.asarray(neighbors.indices)
+    return neighbors, {name: column.take(indices) for name, column in memory.values.items()}
+
+
+def search(
+    memory: Memory,
+    index: ShardedIndex,
+    queries: Float[Array, "B D"],
+    num_neighbors: int,
+    *,
+    not_from: Int[Array, "B G"] | None = None,
+) -> Neighbors:
+    """As `retrieve`, without the values, in `index`: the memory's own, or one of its halves."""
+    if not_from is None:
+        return index.search(queries, num_neighbors)
+    if memory.groups is None:
+        raise DataError("the memory has no groups to hide: build it with the groups of its rows")
+    queries, not_from = np.asarray(queries), np.asarray(not_from)
+    indices = np.full((len(queries), num_neighbors), -1, np.int32)
+    distances = np.full((len(queries), num_neighbors), np.inf, np.float32)
+    pending = np.arange(len(queries))
+    fetched = min(num_neighbors + _SPARE, index.num_keys)
+    while len(pending):
+        found = index.search(queries[pending], fetched)
+        groups = memory.groups.take(np.asarray(found.indices))
+        kept = without_groups(found, groups, not_from[pending], num_neighbors)
+        indices[pending], distances[pending] = kept
+        if fetched == index.num_keys:
+            break
+        pending = pending[kept.indices[:, -1] < 0]
+        fetched = min(2 * fetched, index.num_keys)
+    return Neighbors(indices, distances)

@@ -1,0 +1,124 @@
+"""How a memory lies on disk.
+
+memory/
+  MANIFEST.json
+  shards/00000/index/   an index over some of the rows
+  shards/00000/rows.npy the numbers of its rows, where they do not follow one another
+  values/00000/         one npy file a column; a folder for every time rows were added
+  groups/00000/
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from retrieve_rl import artifacts
+from retrieve_rl.retrieval.exact import ExactIndex
+from retrieve_rl.retrieval.rows import Rows
+from retrieve_rl.retrieval.scann_config import ScannParameters
+from retrieve_rl.retrieval.scann_index import ScannIndex
+from retrieve_rl.retrieval.sharded import Shard, ShardedIndex
+from retrieve_rl.retrieval.values import write_segment
+
+KIND = "index"
+ROWS_NAME = "rows.npy"
+GROUPS = "groups"
+
+
+def open_shard(folder: Path, facts: dict[str, Any], dim: int) -> Shard:
+    """A shard as its `facts` (see `describe_shard`) say; the caller has verified its files."""
+    rows: int | np.ndarray = facts["first_row"]
+    if rows is None:
+        rows = np.load(folder / ROWS_NAME, allow_pickle=False)
+    if facts["kind"] == "exact":
+        return Shard(ExactIndex.load(folder / "index"), rows, facts["half"])
+    center = None if facts["center"] is None else np.asarray(facts["center"], np.float32)
+    index = ScannIndex.load(
+        folder / "index",
+        ScannParameters.model_validate_json(artifacts.to_json(facts["parameters"])),
+        facts["num_keys"],
+        dim,
+    )
+    search = ("num_leaves_to_search", "reordering_num_neighbors")
+    searched = index.searching(**{name: facts[name] for name in search})
+    return Shard(searched, rows, facts["half"], center)
+
+
+def describe_shard(shard: Shard) -> dict[str, Any]:
+    """What a manifest says of a shard."""
+    facts: dict[str, Any] = {
+        "kind": "exact",
+        "num_keys": shard.index.num_keys,
+        "first_row": shard.rows if isinstance(shard.rows, int) else None,
+        "half": shard.half,
+        "center": None if shard.center is None else shard.center.tolist(),
+    }
+    if isinstance(shard.index, ScannIndex):
+        facts |= {
+            "kind": "scann",
+            "parameters": shard.index.parameters.model_dump(mode="json"),
+            "num_leaves_to_search": shard.index.num_leaves_to_search,
+            "reordering_num_neighbors": shard.index.reordering_num_neighbors,
+        }
+    return facts
+
+
+def save_shard(folder: Path, shard: Shard) -> None:
+    """Writes the shard's files into the empty `folder`."""
+    (folder / "index").mkdir(parents=True)
+    shard.index.save(folder / "index")
+    if not isinstance(shard.rows, int):
+        np.save(folder / ROWS_NAME, shard.rows, allow_pickle=False)
+
+
+class Parent(NamedTuple):
+    """The version a memory grows from."""
+
+    path: Path
+    manifest: artifacts.Manifest
+
+
+def write_memory(
+    out: Path,
+    rows: Rows,
+    index: ShardedIndex,
+    new_shards: list[Path],
+    report: dict[str, Any],
+    made_from: dict[str, str],
+    parent: Parent | None = None,
+) -> None:
+    """Makes the artifact `out` of the parent's files, new shards, and the new rows' values.
+
+    `index` is over all shards, the parent's first. Shards are linked, not copied. The report gets
+    the bytes of the index, and goes into the manifest.
+    """
+    old = parent.manifest.metadata if parent else None
+    segment = old["num_segments"] if old else 0
+    first = len(index.shards) - len(new_shards)
+    facts = {
+        "dim": index.dim,
+        "shards": [describe_shard(shard) for shard in index.shards],
+        "num_cells_to_search": index.num_cells_to_search,
+        "num_segments": segment + 1,
+        "has_groups": rows.groups is not None,
+        "ancestors": [*old["ancestors"], parent.manifest.digest] if old and parent else [],
+        "report": report,
+    }
+    linked: dict[str, Any] = {}
+    created = artifacts.create(
+        out, kind=KIND, made_from=made_from, metadata=facts, described=linked
+    )
+    with created as folder:
+        if parent:
+            linked |= artifacts.link_files(parent.path, parent.manifest, folder)
+        for number, shard in enumerate(new_shards, start=first):
+            manifest = artifacts.read_manifest(shard)
+            linked |= artifacts.link_files(shard, manifest, folder, f"shards/{number:05d}")
+        write_segment(folder / "values" / f"{segment:05d}", rows.values)
+        if rows.groups is not None:
+            write_segment(folder / GROUPS / f"{segment:05d}", {GROUPS: rows.groups})
+        report["bytes"] = sum(
+            entry["size"] for name, entry in linked.items() if name.startswith("shards/")
+        )
+        report["bytes_per_key"] = report["bytes"] / index.num_keys

@@ -1,0 +1,148 @@
+"""How good an index is: recall against exact search, distances, milliseconds."""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from retrieve_rl.retrieval.groups import without_rows
+from retrieve_rl.retrieval.index import Index
+from retrieve_rl.retrieval.keys import chunks, read_at_random
+from retrieve_rl.retrieval.neighbors import Neighbors, nearest
+from retrieve_rl.retrieval.sharded import merge, no_neighbors, renumber
+from retrieve_rl.types import Array
+
+RECALL_AT = 10
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+# Rounding of a distance measured twice, as a share of it.
+_ROUNDING = 1e-5
+
+_nearest = jax.jit(nearest, static_argnames="num_neighbors")
+
+
+def true_neighbors(
+    keys: Float[Array, "N D"], queries: Float[Array, "B D"], num_neighbors: int
+) -> Neighbors:
+    """Exact search over keys that need not fit into memory, chunk after chunk; host arrays."""
+    asked = jnp.asarray(queries)
+    best = no_neighbors(len(queries), 0)
+    for start, chunk in chunks(keys):
+        found = _nearest(jnp.asarray(chunk), asked, num_neighbors)
+        best = merge([best, renumber(found, start)], num_neighbors)
+    return best
+
+
+def recall_at_k(
+    found: Neighbors, truth: Neighbors, keys: Float[Array, "N D"], queries: Float[Array, "B D"]
+) -> float:
+    """The share of the k true neighbors that were found, averaged over the queries.
+
+    Of duplicates any will do: a row counts if it is as near as the k-th true neighbor. Distances
+    are measured anew from `keys`, since those of an approximate index are rounded.
+    """
+    found_rows, true_rows = np.asarray(found.indices), np.asarray(truth.indices)
+    available = true_rows >= 0
+    farthest = np.max(np.where(available, truth.distances, 0.0), axis=1, initial=0.0)
+    known = (found_rows[:, :, None] == true_rows[:, None, :]).any(axis=2) & (found_rows >= 0)
+    # Keys may lie on a disk: only rows that are not among the true ones are looked at.
+    distances = distances_to(keys, queries, np.where(known, -1, found_rows))
+    near = np.sum(known | (distances <= farthest[:, None] * (1 + _ROUNDING)), axis=1)
+    wanted = np.sum(available, axis=1)
+    shares = np.minimum(near, wanted)[wanted > 0] / wanted[wanted > 0]
+    return float(np.mean(shares)) if len(shares) else 1.0
+
+
+def distances_to(
+    keys: Float[Array, "N D"], queries: Float[Array, "B D"], indices: Int[Array, "B K"]
+) -> Float[Array, "B K"]:
+    """Squared distances from each query to its rows `indices`; infinite where the index is -1."""
+    distances = np.full(indices.shape, np.inf, np.float32)
+    with read_at_random(keys):
+        for number, rows in enumerate(indices):
+            present = rows >= 0
+            differences = keys[rows[present]] - queries[number]
+            distances[number, present] = np.sum(differences**2, axis=-1)
+    return distances
+
+
+def quantiles(distances: Float[Array, "..."]) -> dict[str, float]:
+    """Five quantiles of the finite distances, for a result file; empty where there are none."""
+    finite = distances[np.isfinite(distances)]
+    if not len(finite):
+        return {}
+    values = np.quantile(finite, _QUANTILES)
+    return {f"q{round(100 * q):02d}": float(v) for q, v in zip(_QUANTILES, values, strict=True)}
+
+
+def milliseconds_per_query(
+    index: Index, queries: Float[Array, "B D"], num_neighbors: int, repeats: int = 3
+) -> float:
+    """Median over `repeats` searches of the whole batch, after one that warms up."""
+    index.search(queries, num_neighbors)
+    seconds = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        np.asarray(index.search(queries, num_neighbors).indices)
+        seconds.append(time.perf_counter() - began)
+    return float(np.median(seconds)) / len(queries) * 1e3
+
+
+@dataclass(frozen=True)
+class RecallTest:
+    """Rows of the keys that ask for their neighbors, themselves excluded.
+
+    Attributes:
+      keys: all keys.
+      rows: those that ask.
+      queries: their keys.
+      truth: their true neighbors among the parts of the keys seen so far.
+    """
+
+    keys: Float[np.ndarray, "N D"]
+    rows: Int[np.ndarray, " B"]
+    queries: Float[np.ndarray, "B D"]
+    truth: Neighbors
+
+    @classmethod
+    def draw(cls, keys: Float[np.ndarray, "N D"], num_queries: int = 256) -> "RecallTest":
+        """Draws the rows by a fixed seed; no part of the keys has been seen yet."""
+        count = min(num_queries, len(keys))
+        rows = np.sort(np.random.default_rng(0).choice(len(keys), count, replace=False))
+        with read_at_random(keys):
+            queries = np.ascontiguousarray(keys[rows])
+        return cls(keys, rows, queries, no_neighbors(count, 0))
+
+    def seeing(
+        self, part: Float[np.ndarray, "R D"], rows: int | Int[np.ndarray, " R"] = 0
+    ) -> "RecallTest":
+        """With the true neighbors in `part` too, whose rows of the whole are `rows`."""
+        found = renumber(true_neighbors(part, self.queries, RECALL_AT + 1), rows)
+        found = without_rows(found, self.rows, RECALL_AT)
+        return replace(self, truth=merge([self.truth, found], RECALL_AT))
+
+    def knowing(self, truth: Neighbors) -> "RecallTest":
+        """With a truth that an earlier process found."""
+        return replace(self, truth=truth)
+
+    def recall(self, index: Index) -> float:
+        """recall@10 of the index."""
+        found = index.search(self.queries, RECALL_AT + 1)
+        found = without_rows(found, self.rows, RECALL_AT)
+        return recall_at_k(found, self.truth, self.keys, self.queries)
+
+    def report(self, index: Index) -> dict[str, Any]:
+        """What a result file says of the index."""
+        distances = np.asarray(self.truth.distances)
+        return {
+            "recall_at_10": self.recall(index),
+            "recall_queries": len(self.rows),
+            "milliseconds_per_query": milliseconds_per_query(index, self.queries, RECALL_AT),
+            "distances": {
+                "first": quantiles(distances[:, 0]),
+                "tenth": quantiles(distances[:, -1]),
+            },
+        }

@@ -1,0 +1,77 @@
+"""Memory and disk that an index will need, foreseen before the work begins."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from retrieve_rl.errors import ResourceError
+from retrieve_rl.retrieval.index import Kind
+from retrieve_rl.retrieval.scann_config import Reorder
+
+GIB = 2**30
+_PROCESS = 0.6 * GIB
+_KEPT_BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
+
+
+class Need(NamedTuple):
+    """Bytes.
+
+    Attributes:
+      memory: anonymous memory at the peak; the mapped keys come on top and can be reclaimed.
+      disk: the finished index, with its shards under way.
+    """
+
+    memory: float
+    disk: float
+
+    def __str__(self) -> str:
+        memory, disk = (size / GIB for size in self)
+        return f"about {memory:.2g} GiB of memory and {disk:.2g} GiB of disk"
+
+
+def need_of(
+    num_keys: int, dim: int, kind: Kind, reorder: Reorder, *, value_bytes: int, shard_rows: int
+) -> Need:
+    """What building and then opening an index over `num_keys` keys of width `dim` takes."""
+    if kind == "exact":
+        # The matrix, its blocks, and the copy they are cut from.
+        return Need(_PROCESS + 3 * num_keys * (dim + 2) * 4, num_keys * dim * 4 + value_bytes)
+    kept = _KEPT_BYTES[reorder] * dim
+    codes, token = dim / 4, 4
+    # In memory ScaNN holds the codes twice: as stored, and transposed for the processor's tables.
+    memory = num_keys * (kept + 2 * codes + 2 * token)
+    # Keys of more than one shard are copied into cells while the index is built.
+    cells = num_keys * (4 * dim + 4) if num_keys > shard_rows else 0
+    return Need(_PROCESS + memory, num_keys * (kept + codes + token) + cells + value_bytes)
+
+
+def check(need: Need, folder: Path, max_memory: float | None = None) -> None:
+    """Raises ResourceError where the memory or the disk under `folder` will not suffice.
+
+    `max_memory`, in bytes, takes the place of what the machine has free.
+    """
+    limit = max_memory if max_memory is not None else available_memory()
+    if limit is not None and need.memory > limit:
+        raise ResourceError(
+            f"the index needs about {need.memory / GIB:.1f} GiB of memory, {limit / GIB:.1f} GiB"
+            " are allowed: reorder with int8, index fewer keys, or raise --max-memory"
+        )
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    if need.disk > free:
+        raise ResourceError(
+            f"the index needs about {need.disk / GIB:.1f} GiB under {existing}, {free / GIB:.1f}"
+            " GiB are free: free space, or choose another --out"
+        )
+
+
+def available_memory() -> float | None:
+    """Bytes that can be allocated without swapping; None where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return float(line.split()[1]) * 1024
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (OSError, ValueError):
+        return None

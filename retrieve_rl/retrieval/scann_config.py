@@ -1,0 +1,141 @@
+"""ScaNN's parameters for a number of keys, and the text configuration that states them."""
+
+import math
+from itertools import groupby
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from retrieve_rl.config import Strict
+from retrieve_rl.types import Array
+
+Reorder = Literal["float32", "bfloat16", "int8"]
+
+TREE_FROM = 1000
+"""Keys from which a tree of leaves is worth its training."""
+_TRAINING_SAMPLE = 100_000
+_DIMS_PER_BLOCK = 2
+_CODEWORDS = 16
+
+
+class ScannParameters(Strict):
+    """What a ScaNN index is built with, in ScaNN's words.
+
+    Attributes:
+      num_leaves: partitions of the keys; 0: no tree, every search scores all keys.
+      block_widths: dimensions of each block of asymmetric hashing; a block costs four bits a key.
+      reorder: how the keys are kept with which the best candidates are scored again.
+    """
+
+    num_leaves: int
+    block_widths: tuple[int, ...]
+    reorder: Reorder = "bfloat16"
+
+
+def parameters_for(
+    num_keys: int, variances: Float[Array, " D"], reorder: Reorder = "bfloat16"
+) -> ScannParameters:
+    """About sqrt(N) leaves, and half as many blocks as dimensions, cut to suit the variances."""
+    if num_keys < TREE_FROM:
+        return ScannParameters(num_leaves=0, block_widths=(), reorder=reorder)
+    num_blocks = math.ceil(len(variances) / _DIMS_PER_BLOCK)
+    return ScannParameters(
+        num_leaves=round(math.sqrt(num_keys)),
+        block_widths=block_widths(variances, num_blocks),
+        reorder=reorder,
+    )
+
+
+def block_widths(variances: Float[Array, " D"], num_blocks: int) -> tuple[int, ...]:
+    """Cuts the dimensions into `num_blocks` runs with the smallest expected quantization error.
+
+    Sixteen codewords for m dimensions of variances v leave an error of about
+    m (prod v)^(1/m) 16^(-2/m) (rate-distortion of a Gaussian). On principal components this gives
+    the first dimensions blocks of their own and the last ones wide blocks: at equal cost the recall
+    is far higher than with blocks of one width.
+    """
+    width = len(variances)
+    floor = 1e-9 * float(np.max(variances)) + np.finfo(np.float64).tiny
+    log_sums = np.concatenate([[0.0], np.cumsum(np.log(np.maximum(variances, floor)))])
+
+    def error(start: int, stop: int) -> float:
+        m = stop - start
+        return m * math.exp((log_sums[stop] - log_sums[start]) / m) * _CODEWORDS ** (-2 / m)
+
+    best = np.full((num_blocks + 1, width + 1), np.inf)
+    came_from = np.zeros((num_blocks + 1, width + 1), np.int64)
+    best[0, 0] = 0.0
+    for block in range(1, num_blocks + 1):
+        for stop in range(block, width + 1):
+            totals = [best[block - 1, start] + error(start, stop) for start in range(stop)]
+            came_from[block, stop] = start = int(np.argmin(totals))
+            best[block, stop] = totals[start]
+    widths: list[int] = []
+    stop = width
+    for block in range(num_blocks, 0, -1):
+        start = int(came_from[block, stop])
+        widths.append(stop - start)
+        stop = start
+    return tuple(reversed(widths))
+
+
+def config_text(parameters: ScannParameters, dim: int) -> str:
+    """ScaNN's text protocol buffer.
+
+    The package's own builder knows blocks of one width only. Centers are initialized by k-means++
+    and not at random: random ones make every build different.
+    """
+    parts = ['num_neighbors: 10 distance_measure { distance_measure: "SquaredL2Distance" }']
+    if parameters.num_leaves:
+        parts += [_partitioning(parameters.num_leaves), _hashing(parameters.block_widths, dim)]
+        parts.append(_reordering(parameters.reorder))
+    else:
+        parts.append(f"brute_force {{ {_KEPT_AS[parameters.reorder]} }}")
+    return "\n".join(parts)
+
+
+def _partitioning(num_leaves: int) -> str:
+    return f"""partitioning {{
+  num_children: {num_leaves}
+  min_cluster_size: 1
+  max_clustering_iterations: 12
+  single_machine_center_initialization: DEFAULT_KMEANS_PLUS_PLUS
+  partitioning_distance {{ distance_measure: "SquaredL2Distance" }}
+  query_spilling {{ spilling_type: FIXED_NUMBER_OF_CENTERS max_spill_centers: {num_leaves} }}
+  expected_sample_size: {_TRAINING_SAMPLE}
+  query_tokenization_distance_override {{ distance_measure: "SquaredL2Distance" }}
+  partitioning_type: GENERIC
+  query_tokenization_type: FLOAT
+}}"""
+
+
+def _hashing(widths: tuple[int, ...], dim: int) -> str:
+    runs = [(width, len(list(run))) for width, run in groupby(widths)]
+    blocks = " ".join(
+        f"variable_blocks {{ num_blocks: {count} num_dims_per_block: {width} }}"
+        for width, count in runs
+    )
+    return f"""hash {{ asymmetric_hash {{
+  lookup_type: INT8_LUT16
+  use_residual_quantization: False
+  use_global_topn: False
+  quantization_distance {{ distance_measure: "SquaredL2Distance" }}
+  num_clusters_per_block: {_CODEWORDS}
+  projection {{ input_dim: {dim} projection_type: VARIABLE_CHUNK {blocks} }}
+  fixed_point_lut_conversion_options {{ float_to_int_conversion_method: ROUND }}
+  noise_shaping_threshold: nan
+  expected_sample_size: {_TRAINING_SAMPLE}
+  max_clustering_iterations: 10
+}} }}"""
+
+
+_KEPT_AS = {
+    "float32": "fixed_point { enabled: False }",
+    "bfloat16": "bfloat16 { enabled: True }",
+    "int8": "fixed_point { enabled: True }",
+}
+
+
+def _reordering(reorder: Reorder) -> str:
+    return f"exact_reordering {{ approx_num_neighbors: 100 {_KEPT_AS[reorder]} }}"

@@ -1,0 +1,158 @@
+"""The ScaNN index: approximate, on the host. The one module that imports scann."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from retrieve_rl.errors import DataError
+from retrieve_rl.retrieval.neighbors import Neighbors
+from retrieve_rl.retrieval.scann_config import ScannParameters, config_text
+from retrieve_rl.types import Array
+
+FILE_NAMES = frozenset(
+    {
+        "ah_codebook.pb",
+        "bfloat16_dataset.npy",
+        "datapoint_to_token.npy",
+        "dataset.npy",
+        "hashed_dataset.npy",
+        "int8_dataset.npy",
+        "int8_multipliers.npy",
+        "dp_norms.npy",
+        "scann_assets.pbtxt",
+        "scann_config.pb",
+        "serialized_partitioner.pb",
+    }
+)
+"""Files ScaNN writes. Of its others, `scann_docids.pkl` would be unpickled on loading."""
+
+
+@dataclass(frozen=True)
+class ScannIndex:
+    """Keys in a ScaNN searcher; a row's number is its id.
+
+    Attributes:
+      searcher: ScaNN's, over all keys.
+      parameters: what it was built with.
+      num_keys: rows.
+      dim: width of a key.
+      num_leaves_to_search: leaves visited per query; more find more and take longer.
+      reordering_num_neighbors: candidates scored again with the kept keys.
+    """
+
+    searcher: Any
+    parameters: ScannParameters
+    num_keys: int
+    dim: int
+    num_leaves_to_search: int
+    reordering_num_neighbors: int
+
+    @classmethod
+    def build(cls, keys: Float[Array, "N D"], parameters: ScannParameters) -> "ScannIndex":
+        """Builds on all cores, from a memory-mapped matrix without copying it whole.
+
+        Two builds of the same keys give the same answers. `keys` must be finite: a NaN ends the
+        process (see `keys.check_finite`).
+        """
+        from scann.scann_ops.py import scann_ops_pybind
+
+        searcher = scann_ops_pybind.create_searcher(keys, config_text(parameters, keys.shape[1]))
+        return cls._with_defaults(searcher, parameters, *keys.shape)
+
+    @classmethod
+    def load(
+        cls, folder: Path, parameters: ScannParameters, num_keys: int, dim: int
+    ) -> "ScannIndex":
+        """Reads what `save` wrote; the caller has verified the files.
+
+        Raises:
+          DataError: a file that ScaNN does not write is among them, or it cannot read them.
+        """
+        from scann.scann_ops.py import scann_ops_pybind
+
+        for path in folder.iterdir():
+            if path.name not in FILE_NAMES:
+                raise DataError(f"{path} is not a file of a ScaNN index: remove it, or rebuild")
+        if not (folder / "scann_assets.pbtxt").exists():
+            raise DataError(f"{folder} lacks scann_assets.pbtxt: rebuild the index")
+        try:
+            searcher = scann_ops_pybind.load_searcher(str(folder), assets_backcompat_shim=False)
+        except (ValueError, RuntimeError, OSError) as error:
+            raise DataError(f"ScaNN cannot read {folder}: {error}") from None
+        if searcher.size() != num_keys:
+            raise DataError(f"{folder} holds {searcher.size()} keys, its manifest says {num_keys}")
+        return cls._with_defaults(searcher, parameters, num_keys, dim)
+
+    @classmethod
+    def _with_defaults(
+        cls, searcher: Any, parameters: ScannParameters, num_keys: int, dim: int
+    ) -> "ScannIndex":
+        leaves = max(1, round(0.05 * parameters.num_leaves))
+        return cls(searcher, parameters, num_keys, dim, leaves, reordering_num_neighbors=100)
+
+    def searching(
+        self, *, num_leaves_to_search: int, reordering_num_neighbors: int
+    ) -> "ScannIndex":
+        """The same keys, searched otherwise; nothing is copied."""
+        return replace(
+            self,
+            num_leaves_to_search=num_leaves_to_search,
+            reordering_num_neighbors=reordering_num_neighbors,
+        )
+
+    def search(self, queries: Float[Array, "B D"], num_neighbors: int) -> Neighbors:
+        """The nearest of the leaves searched; more leaves are searched where many are asked for.
+
+        Distances are those of the kept keys: with bfloat16 or int8 they are rounded, and a key's
+        own distance is not quite zero.
+
+        Raises:
+          DataError: a query is not finite (ScaNN would answer it with rows of zeros).
+          ValueError: queries of another width, or `num_neighbors` < 1.
+        """
+        queries = np.ascontiguousarray(queries, np.float32)
+        if num_neighbors < 1:
+            raise ValueError(f"num_neighbors must be at least 1, found {num_neighbors}")
+        if queries.shape[1] != self.dim:
+            raise ValueError(f"keys have width {self.dim}, queries {queries.shape[1]}")
+        finite = np.isfinite(queries).all(axis=1)
+        if not finite.all():
+            raise DataError(f"query {int(np.argmin(finite))} is not finite")
+        if not len(queries):
+            return _padded(np.zeros((0, 0), np.int32), np.zeros((0, 0)), num_neighbors)
+        asked = min(num_neighbors, self.num_keys)
+        # One large batch a core: its queries share every leaf they read.
+        batch_size = -(-len(queries) // (os.cpu_count() or 1))
+        if self.parameters.num_leaves == 0:
+            search: tuple[int | None, ...] = (asked, None, None, batch_size)
+        else:
+            reordering = max(self.reordering_num_neighbors, 2 * asked)
+            search = (asked, reordering, self._leaves(asked), batch_size)
+        indices, distances = self.searcher.search_batched_parallel(queries, *search)
+        return _padded(np.asarray(indices), np.asarray(distances), num_neighbors)
+
+    def save(self, folder: Path) -> None:
+        """Writes ScaNN's files, whose paths are relative, into `folder`."""
+        self.searcher.serialize(str(folder), relative_path=True)
+
+    def _leaves(self, asked: int) -> int:
+        """At least so many that they hold four times what is asked for."""
+        rows_per_leaf = self.num_keys / self.parameters.num_leaves
+        needed = int(np.ceil(4 * asked / rows_per_leaf))
+        return min(max(self.num_leaves_to_search, needed), self.parameters.num_leaves)
+
+
+def _padded(indices: np.ndarray, distances: np.ndarray, num_neighbors: int) -> Neighbors:
+    """ScaNN's answer, where it found too few (NaN distances) or too few exist, filled up."""
+    found = np.isfinite(distances)
+    padding = ((0, 0), (0, num_neighbors - indices.shape[1]))
+    indices = np.where(found, indices, -1).astype(np.int32)
+    distances = np.where(found, np.maximum(distances, 0.0), np.inf).astype(np.float32)
+    return Neighbors(
+        np.pad(indices, padding, constant_values=-1),
+        np.pad(distances, padding, constant_values=np.inf),
+    )

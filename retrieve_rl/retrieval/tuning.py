@@ -1,0 +1,88 @@
+"""How far a sharded ScaNN index must search for a wanted recall, measured and then stored."""
+
+import math
+from dataclasses import replace
+
+from retrieve_rl.retrieval.quality import RECALL_AT, RecallTest
+from retrieve_rl.retrieval.scann_index import ScannIndex
+from retrieve_rl.retrieval.sharded import ShardedIndex
+
+_REORDERING = (20, 30, 50, 75, 100, 150, 200, 400, 800)
+_SHARES_OF_LEAVES = tuple(0.0025 * 2 ** (step / 4) for step in range(35)) + (1.0,)
+_SHARES_OF_CELLS = (0.06, 0.09, 0.13, 0.19, 0.27, 0.4, 0.6, 1.0)
+# Measured beside a block of hashed keys read in a stream: a candidate scored again is read from
+# memory at random; a call to a shard has an overhead.
+_BLOCKS_PER_REORDERING = 3000.0
+_BLOCKS_PER_CELL = 60_000.0
+
+
+def searching(
+    index: ShardedIndex, share_of_leaves: float, reordering: int, share_of_cells: float = 1.0
+) -> ShardedIndex:
+    """Every query asks this share of the cells, and of their leaves; a call rescores so many."""
+    shards = tuple(
+        replace(shard, index=_searching(shard.index, share_of_leaves, reordering))
+        if isinstance(shard.index, ScannIndex)
+        else shard
+        for shard in index.shards
+    )
+    return ShardedIndex(shards, max(1, math.ceil(share_of_cells * _num_cells(index))))
+
+
+def searched_like(index: ShardedIndex, shards: ShardedIndex) -> ShardedIndex:
+    """`shards`, searched as deeply as the ScaNN shards of `index`; where it has none, as built."""
+    for shard in index.shards:
+        if isinstance(shard.index, ScannIndex):
+            share = shard.index.num_leaves_to_search / max(shard.index.parameters.num_leaves, 1)
+            return searching(shards, share, shard.index.reordering_num_neighbors)
+    return shards
+
+
+def tune(index: ShardedIndex, test: RecallTest, wanted: float) -> ShardedIndex:
+    """The cheapest search of `index` whose recall@10 is at least `wanted`, else the best one.
+
+    The cost is counted (blocks of hashed keys and candidates read), not timed, so that a build
+    always ends with the same parameters. `wanted` is raised by the standard error of the measured
+    recall, lest one index in two fall short of it on other queries.
+    """
+    measured = max(len(test.rows) * RECALL_AT, 1)
+    aim = min(wanted + math.sqrt(wanted * (1 - wanted) / measured), 1.0)
+    best, best_cost = None, math.inf
+    for share_of_cells in _SHARES_OF_CELLS if _num_cells(index) > 1 else (1.0,):
+        for reordering in _REORDERING:
+            low, high = 0, len(_SHARES_OF_LEAVES)
+            while low < high:
+                middle = (low + high) // 2
+                candidate = searching(index, _SHARES_OF_LEAVES[middle], reordering, share_of_cells)
+                if _cost(candidate) >= best_cost:
+                    high = middle
+                elif test.recall(candidate) >= aim:
+                    best, best_cost, high = candidate, _cost(candidate), middle
+                else:
+                    low = middle + 1
+    return best or searching(index, 1.0, _REORDERING[-1])
+
+
+def _num_cells(index: ShardedIndex) -> int:
+    return sum(shard.center is not None for shard in index.shards)
+
+
+def _searching(index: ScannIndex, share_of_leaves: float, reordering: int) -> ScannIndex:
+    leaves = max(1, round(share_of_leaves * index.parameters.num_leaves))
+    return index.searching(num_leaves_to_search=leaves, reordering_num_neighbors=reordering)
+
+
+def _cost(index: ShardedIndex) -> float:
+    """Of a query, in blocks read."""
+    total = 0.0
+    asked = min(index.num_cells_to_search / max(_num_cells(index), 1), 1.0)
+    for shard in index.shards:
+        if isinstance(shard.index, ScannIndex):
+            scann = shard.index
+            share = scann.num_leaves_to_search / max(scann.parameters.num_leaves, 1)
+            blocks = share * scann.num_keys * len(scann.parameters.block_widths)
+            reordered = scann.reordering_num_neighbors * _BLOCKS_PER_REORDERING
+            total += (blocks + reordered + _BLOCKS_PER_CELL) * (
+                asked if shard.center is not None else 1.0
+            )
+    return total

@@ -1,0 +1,287 @@
+"""Memories on disk: values, hidden groups, halves, growth, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from retrieve_rl import artifacts
+from retrieve_rl.errors import DataError, Interrupted, ResourceError, UsageError
+from retrieve_rl.progress import Reporter
+from retrieve_rl.retrieval import shard_builds
+from retrieve_rl.retrieval.build import (
+    IndexOptions,
+    add_to_memory,
+    build_memory,
+    descends_from,
+    plan,
+)
+from retrieve_rl.retrieval.groups import second_half
+from retrieve_rl.retrieval.memory import open_memory, retrieve
+from retrieve_rl.retrieval.rows import Rows
+from retrieve_rl.signals import StopRequest
+
+SILENT = Reporter(verbosity=-1)
+KINDS = ["exact", "scann"]
+
+
+def build(rows, out, stop=None, force=False, **options):
+    return build_memory(
+        rows,
+        out,
+        IndexOptions(**options),
+        reporter=SILENT,
+        stop=stop or StopRequest(),
+        force=force,
+    )
+
+
+def add(parent, rows, out):
+    return add_to_memory(parent, rows, out, reporter=SILENT, stop=StopRequest())
+
+
+@pytest.fixture
+def games(rng):
+    """1,500 rows in 100 groups, near the others of their own group."""
+    groups = np.repeat(np.arange(100, dtype=np.int32), 15)
+    keys = rng.normal(size=(100, 6))[groups] + 0.1 * rng.normal(size=(1500, 6))
+    values = {"row": np.arange(1500), "board": rng.integers(0, 3, (1500, 4)).astype(np.int8)}
+    return Rows(keys.astype(np.float32), values, groups)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_come_with_their_neighbors(games, tmp_path, kind):
+    build(games, tmp_path / "m", kind=kind, shard_rows=600)
+    neighbors, values = retrieve(open_memory(tmp_path / "m"), games.keys[:20], 3)
+    np.testing.assert_array_equal(neighbors.indices[:, 0], np.arange(20))
+    np.testing.assert_array_equal(values["row"], neighbors.indices)
+    np.testing.assert_array_equal(values["board"], games.values["board"][neighbors.indices])
+
+
+def test_cells_hold_every_row_once_and_near_ones_are_asked(games, tmp_path):
+    report = build(games, tmp_path / "m", kind="scann", shard_rows=500)
+    index = open_memory(tmp_path / "m").index
+    rows = np.concatenate([shard.rows for shard in index.shards])
+    np.testing.assert_array_equal(np.sort(rows), np.arange(1500))
+    assert all(shard.index.num_keys <= 500 for shard in index.shards)
+    asked = index.asked(games.keys)
+    assert index.num_cells_to_search < len(index.shards)
+    assert np.all(asked.sum(axis=0) == index.num_cells_to_search)
+    centers = np.stack([shard.center for shard in index.shards])
+    nearest = np.argmin(np.sum((games.keys[:, None] - centers) ** 2, axis=-1), axis=1)
+    assert np.all(asked[nearest, np.arange(1500)])
+    assert report["recall_at_10"] >= 0.95
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_query_never_meets_its_own_group(games, tmp_path, kind):
+    build(games, tmp_path / "m", kind=kind)
+    memory = open_memory(tmp_path / "m")
+    neighbors, _ = retrieve(memory, games.keys, 12, not_from=games.groups[:, None])
+    assert np.all(neighbors.indices >= 0)
+    assert not np.any(games.groups[neighbors.indices] == games.groups[:, None])
+
+
+def test_hiding_groups_gives_what_exact_search_without_them_gives(games, tmp_path):
+    build(games, tmp_path / "m", kind="exact")
+    memory = open_memory(tmp_path / "m")
+    hidden = np.array([[0, 1], [5, -1]])
+    neighbors, _ = retrieve(memory, games.keys[:2], 40, not_from=hidden)
+    for row, groups in enumerate(hidden):
+        distances = np.sum((games.keys - games.keys[row]) ** 2, axis=1)
+        distances[np.isin(games.groups, groups)] = np.inf
+        np.testing.assert_array_equal(neighbors.indices[row], np.argsort(distances)[:40])
+
+
+def test_where_all_groups_are_hidden_nothing_is_found(tmp_path):
+    rows = Rows(np.ones((30, 2), np.float32), {"v": np.arange(30.0)}, np.zeros(30, int))
+    build(rows, tmp_path / "m")
+    hidden = np.zeros((1, 1), int)
+    neighbors, values = retrieve(open_memory(tmp_path / "m"), rows.keys[:1], 2, not_from=hidden)
+    assert np.all(neighbors.indices == -1) and np.all(values["v"] == 0)
+
+
+def test_each_half_holds_its_own_groups(games, tmp_path):
+    half = second_half(games.groups, 0)
+    build(games._replace(second_half=half), tmp_path / "m", shard_rows=300)
+    memory = open_memory(tmp_path / "m")
+    assert memory.half(0).num_keys == np.sum(~half)
+    for number in (0, 1):
+        rows = memory.half(number).search(games.keys, 5).indices
+        assert np.all(half[rows] == bool(number))
+    whole, _ = retrieve(memory, games.keys, 1)
+    np.testing.assert_array_equal(whole.indices[:, 0], np.arange(1500))
+
+
+def test_a_memory_without_halves_or_groups_says_so(games, tmp_path):
+    build(games._replace(groups=None), tmp_path / "m")
+    memory = open_memory(tmp_path / "m")
+    with pytest.raises(DataError, match="no half 1"):
+        memory.half(1)
+    with pytest.raises(DataError, match="no groups to hide"):
+        retrieve(memory, games.keys[:1], 1, not_from=np.zeros((1, 1), int))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_added_rows_are_found_and_the_old_version_stays(games, tmp_path, rng, kind):
+    build(games, tmp_path / "old", kind=kind)
+    before = artifacts.verify(tmp_path / "old")
+    new = rng.normal(size=(30, 6)).astype(np.float32) + 20
+    values = {"row": np.arange(1500, 1530), "board": np.ones((30, 4), np.int8)}
+    report = add(tmp_path / "old", Rows(new, values, np.full(30, 100, np.int32)), tmp_path / "new")
+    assert report["num_keys"] == 1530 and report["added_rows"] == 30
+    old, grown = open_memory(tmp_path / "old"), open_memory(tmp_path / "new")
+    assert old.manifest == before and old.index.num_keys == 1500
+    neighbors, found = retrieve(grown, np.concatenate([new[:5], games.keys[:5]]), 2)
+    np.testing.assert_array_equal(neighbors.indices[:, 0], [*range(1500, 1505), *range(5)])
+    np.testing.assert_array_equal(found["row"], neighbors.indices)
+    assert descends_from(grown.manifest, before.digest)
+    assert not descends_from(old.manifest, grown.manifest.digest)
+
+
+def test_versions_share_files_and_outlive_each_other(games, tmp_path):
+    build(games, tmp_path / "0")
+    for number in (1, 2):
+        add(tmp_path / str(number - 1), games, tmp_path / str(number))
+    shared = [tmp_path / name / "shards/00000/index/keys.npy" for name in "012"]
+    assert len({path.stat().st_ino for path in shared}) == 1
+    artifacts.remove(tmp_path / "0")
+    artifacts.remove(tmp_path / "1")
+    (tmp_path / "2").rename(tmp_path / "moved")
+    memory = open_memory(tmp_path / "moved")
+    assert memory.index.num_keys == 4500 and len(memory.manifest.metadata["ancestors"]) == 2
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"keys": np.ones((1500, 5), np.float32)}, "width 5, the memory 6"),
+        ({"values": {}}, r"new values are \[\]"),
+        ({"values": {"row": np.zeros(1500), "board": np.zeros((1500, 4), np.int8)}}, "float64"),
+        ({"groups": None}, "give groups"),
+        ({"second_half": np.arange(1500) % 2 == 0}, "give halves"),
+    ],
+)
+def test_rows_that_do_not_fit_are_not_added(games, tmp_path, change, message):
+    build(games, tmp_path / "m")
+    with pytest.raises(DataError, match=message):
+        add(tmp_path / "m", games._replace(**change), tmp_path / "n")
+    assert not (tmp_path / "n").exists()
+
+
+def test_a_version_does_not_overwrite(games, tmp_path):
+    build(games, tmp_path / "m")
+    with pytest.raises(UsageError, match="exists"):
+        add(tmp_path / "m", games, tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"keys": np.ones(4, np.float32)}, r"shape \(4,\); expected \[rows, width\]"),
+        ({"keys": np.ones((4, 2))}, "float64; expected float32"),
+        ({"keys": np.ones((0, 2), np.float32)}, "at least one row"),
+        ({"keys": np.array([[1, 2], [np.nan, 1]], np.float32)}, "not finite in row 1"),
+        ({"values": {"v": np.zeros(3)}}, r"values 'v' have shape \(3,\); expected 4 rows"),
+        ({"values": {"../v": np.zeros(4)}}, "value name"),
+        ({"values": {"v": np.array([{}] * 4)}}, "Python objects"),
+        ({"groups": np.zeros(3, int)}, "groups have shape"),
+        ({"groups": np.zeros(4)}, "whole numbers"),
+        ({"second_half": np.zeros(4, bool)}, "all rows are in one half"),
+    ],
+)
+def test_bad_rows_are_refused_before_anything_is_written(tmp_path, change, message):
+    rows = Rows(np.ones((4, 2), np.float32))._replace(**change)
+    with pytest.raises(DataError, match=message):
+        build(rows, tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_the_same_build_is_not_done_twice_and_another_one_is_refused(games, tmp_path, monkeypatch):
+    report = build(games, tmp_path / "m")
+    monkeypatch.setattr(shard_builds.ShardBuilds, "run", lambda *_: pytest.fail("built again"))
+    assert build(games, tmp_path / "m") == report
+    with pytest.raises(UsageError, match="other rows or options"):
+        build(games, tmp_path / "m", wanted_recall=0.9)
+    with pytest.raises(UsageError, match="other rows or options"):
+        build(games._replace(keys=games.keys + 1), tmp_path / "m")
+
+
+def test_a_stopped_build_goes_on_after_its_last_shard(games, tmp_path, monkeypatch):
+    whole = build(games, tmp_path / "whole", kind="scann", shard_rows=500)
+    built = []
+    save = shard_builds.save_shard
+
+    def counting(folder, shard):
+        built.append(shard.index.num_keys)
+        stop.signal_number = 15 if len(built) == 2 else None
+        save(folder, shard)
+
+    monkeypatch.setattr(shard_builds, "save_shard", counting)
+    stop = StopRequest()
+    with pytest.raises(Interrupted, match="2 of . shards are kept"):
+        build(games, tmp_path / "m", stop=stop, kind="scann", shard_rows=500)
+    stop.signal_number = None
+    resumed = build(games, tmp_path / "m", kind="scann", shard_rows=500)
+    assert len(built) == whole["num_shards"] and sum(built) == 1500
+    assert resumed["recall_at_10"] == whole["recall_at_10"]
+    files = [artifacts.read_manifest(tmp_path / name).files for name in ("whole", "m")]
+    assert files[0] == files[1]
+    assert not (tmp_path / ".m.shards").exists()
+
+
+def test_shards_of_other_keys_are_not_taken_over(games, tmp_path, monkeypatch):
+    stop = StopRequest()
+    save = shard_builds.save_shard
+
+    def stopping(folder, shard):
+        stop.signal_number = 15
+        save(folder, shard)
+
+    monkeypatch.setattr(shard_builds, "save_shard", stopping)
+    with pytest.raises(Interrupted):
+        build(games, tmp_path / "m", stop=stop, shard_rows=500)
+    monkeypatch.setattr(shard_builds, "save_shard", save)
+    other = games._replace(keys=games.keys + 3)
+    build(other, tmp_path / "m", shard_rows=500)
+    neighbors, _ = retrieve(open_memory(tmp_path / "m"), other.keys, 1)
+    np.testing.assert_allclose(neighbors.distances, 0.0, atol=1e-4)
+
+
+def test_a_changed_byte_is_noticed(games, tmp_path):
+    build(games, tmp_path / "m", kind="scann")
+    file = tmp_path / "m/shards/00000/index/hashed_dataset.npy"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(DataError, match="hashed_dataset.npy has changed"):
+        open_memory(tmp_path / "m")
+
+
+def test_the_report_is_in_the_manifest(games, tmp_path):
+    report = build(games, tmp_path / "m", kind="scann", shard_rows=800)
+    document = json.loads((tmp_path / "m" / "MANIFEST.json").read_text())
+    assert document["metadata"]["report"] == report
+    assert report["num_keys"] == 1500 and report["num_shards"] >= 2 and report["kind"] == "scann"
+    assert report["recall_at_10"] >= report["wanted_recall"] == 0.95
+    shards = sum(f.stat().st_size for f in (tmp_path / "m/shards").rglob("*") if f.is_file())
+    assert report["bytes"] == shards and report["bytes_per_key"] == shards / 1500
+
+
+@pytest.mark.parametrize("wanted", [0.6, 0.9, 0.99])
+def test_a_wanted_recall_is_reached_and_costs_more(tmp_path, rng, wanted):
+    rows = Rows(rng.normal(size=(6000, 12)).astype(np.float32))
+    report = build(rows, tmp_path / "m", kind="scann", wanted_recall=wanted)
+    assert wanted <= report["recall_at_10"] < min(1.0, wanted + 0.2) or wanted == 0.99
+    assert report["recall_at_10"] >= wanted
+
+
+def test_memory_and_disk_are_foreseen(games, tmp_path):
+    foreseen = plan(games, IndexOptions(kind="scann", shard_rows=700))
+    assert foreseen["kind"] == "scann" and foreseen["num_keys"] == 1500
+    with pytest.raises(ResourceError, match="GiB of memory, 0.1 GiB are allowed"):
+        build(games, tmp_path / "m", max_memory=0.1 * 2**30)
+    report = build(games, tmp_path / "m")
+    values = sum(f.stat().st_size for f in (tmp_path / "m").rglob("*") if f.is_file())
+    assert plan(games, IndexOptions())["disk_gib"] * 2**30 == pytest.approx(values, rel=0.2)
+    assert report["kind"] == "exact"

@@ -1,0 +1,97 @@
+"""Recall worked by hand."""
+
+import numpy as np
+import pytest
+
+from retrieve_rl.retrieval import keys as keys_module
+from retrieve_rl.retrieval.exact import ExactIndex
+from retrieve_rl.retrieval.neighbors import Neighbors
+from retrieve_rl.retrieval.quality import (
+    RecallTest,
+    distances_to,
+    milliseconds_per_query,
+    quantiles,
+    recall_at_k,
+    true_neighbors,
+)
+
+LINE = np.array([[0.0], [10.0], [3.0], [4.0], [3.0]], np.float32)
+
+
+def neighbors(rows, queries):
+    rows = np.array(rows, np.int32)
+    return Neighbors(rows, distances_to(LINE, queries, rows))
+
+
+@pytest.mark.parametrize(
+    "rows, expected",
+    [
+        ([[2, 4, 3]], 1.0),
+        ([[3, 4, 2]], 1.0),
+        ([[2, 3, 0]], 2 / 3),
+        ([[1, 0, -1]], 0.0),
+        ([[-1, -1, -1]], 0.0),
+    ],
+)
+def test_the_share_of_true_neighbors(rows, expected):
+    queries = np.array([[3.1]], np.float32)
+    truth = neighbors([[2, 4, 3]], queries)
+    assert recall_at_k(neighbors(rows, queries), truth, LINE, queries) == pytest.approx(expected)
+
+
+def test_any_of_two_duplicates_will_do():
+    queries = np.array([[3.0], [9.0]], np.float32)
+    truth, found = neighbors([[2], [1]], queries), neighbors([[4], [3]], queries)
+    assert recall_at_k(found, truth, LINE, queries) == 0.5
+
+
+def test_fewer_keys_than_asked_for_are_all_that_counts():
+    queries = np.array([[0.0]], np.float32)
+    truth = neighbors([[0, 2, -1, -1]], queries)
+    assert recall_at_k(neighbors([[0, 2, -1, -1]], queries), truth, LINE, queries) == 1.0
+    assert recall_at_k(neighbors([[0, 1, -1, -1]], queries), truth, LINE, queries) == 0.5
+
+
+def test_rounded_distances_do_not_change_the_recall():
+    queries = np.array([[3.1]], np.float32)
+    truth = neighbors([[2, 4, 3]], queries)
+    rounded = Neighbors(truth.indices, truth.distances * 1.01)
+    assert recall_at_k(rounded, truth, LINE, queries) == 1.0
+
+
+def test_exact_search_in_chunks_is_that_of_the_whole(rng, monkeypatch):
+    monkeypatch.setattr(keys_module, "CHUNK_ROWS", 100)
+    keys = rng.normal(size=(730, 4)).astype(np.float32)
+    queries = rng.normal(size=(6, 4)).astype(np.float32)
+    chunked, whole = true_neighbors(keys, queries, 5), ExactIndex.build(keys).search(queries, 5)
+    np.testing.assert_array_equal(chunked.indices, whole.indices)
+
+
+def test_a_row_does_not_answer_itself(rng):
+    keys = rng.normal(size=(300, 4)).astype(np.float32)
+    test = RecallTest.draw(keys, num_queries=50).seeing(keys)
+    assert len(test.rows) == 50 and not np.any(test.truth.indices == test.rows[:, None])
+    assert test.recall(ExactIndex.build(keys)) == 1.0
+    assert test.recall(ExactIndex.build(keys[:150])) < 0.9
+
+
+def test_the_truth_in_parts_is_that_of_the_whole(rng):
+    keys = rng.normal(size=(300, 4)).astype(np.float32)
+    order = rng.permutation(np.arange(100, 300))
+    whole = RecallTest.draw(keys).seeing(keys)
+    parts = RecallTest.draw(keys).seeing(keys[order], order).seeing(keys[:100])
+    np.testing.assert_array_equal(parts.truth.indices, whole.truth.indices)
+
+
+def test_the_report_of_one_row_is_finite():
+    report = RecallTest.draw(LINE[:1]).seeing(LINE[:1]).report(ExactIndex.build(LINE[:1]))
+    assert report["recall_at_10"] == 1.0 and report["distances"] == {"first": {}, "tenth": {}}
+
+
+def test_quantiles_of_what_is_finite():
+    assert quantiles(np.array([1.0, np.inf, 3.0]))["q50"] == 2.0
+    assert quantiles(np.array([np.inf])) == {}
+
+
+def test_milliseconds_are_positive():
+    assert milliseconds_per_query(ExactIndex.build(LINE), LINE, 2) > 0
