@@ -32,8 +32,17 @@ smoke=(--task hopper-medium --preset smoke)
 
 expect 0 rrl --help
 expect 0 rrl doctor
+python - "$folder" <<'END'
+import sys
+import numpy as np
+keys = np.random.default_rng(0).normal(size=(3000, 16)).astype(np.float32)
+np.save(f"{sys.argv[1]}/keys.npy", keys)
+END
 expect 2 rrl build-index
-says "does not exist yet"
+expect 0 rrl build-index --keys "$folder/keys.npy" --out "$folder/index" --index scann
+says "recall_at_10"
+expect 0 rrl build-index --keys "$folder/keys.npy" --add "$folder/index" --out "$folder/grown"
+expect 0 rrl verify "$folder/grown"
 expect 0 rrl data make rrl/hopper/medium-short-v0
 expect 0 rrl data list
 says "rrl/hopper/medium-short-v0"

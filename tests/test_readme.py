@@ -60,7 +60,11 @@ def write_d4rl(path: Path, dataset: str) -> None:
         file["timeouts"] = np.zeros_like(ends)
 
 
-@pytest.mark.parametrize("command", [line for line in rrl_lines(RECIPES)])
+TRAINING = [line for line in rrl_lines(RECIPES) if line.startswith("rrl train-policy")]
+INDEXING = [line for line in rrl_lines(RECIPES) if line not in TRAINING]
+
+
+@pytest.mark.parametrize("command", TRAINING)
 @pytest.mark.filterwarnings("ignore:.*The environment Hopper-v4 is out of date")
 def test_recipe_runs(folder, command):
     if "replay.hdf5" in command:
@@ -88,12 +92,29 @@ def test_recipes_are_short():
     assert max(len(recipe.strip().splitlines()) for recipe in recipes) <= 17
 
 
-def test_own_keys_recipe_runs(tmp_path):
-    (code,) = [block for block in blocks("python", RECIPES) if "nearest" in block]
+def run_python(code: str, folder: Path) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, check=True
     )
-    assert done.stdout.startswith("(5, 8)")
+    return done.stdout
+
+
+def test_own_keys_are_indexed_grown_and_asked(tmp_path, monkeypatch, rng):
+    monkeypatch.chdir(tmp_path)
+    for name, groups in (("", "games"), ("more", "more-games")):
+        np.save(f"{name or 'keys'}.npy", rng.normal(size=(400, 16)).astype(np.float32))
+        np.savez(f"{name or 'values'}.npz", move=rng.integers(0, 82, 400))
+        np.save(f"{groups}.npy", np.repeat(np.arange(40), 10))
+    for command in INDEXING:
+        result = CliRunner().invoke(app, shlex.split(command)[1:])
+        assert result.exit_code == 0, result.output
+    (code,) = [block for block in blocks("python", RECIPES) if "open_memory" in block]
+    assert run_python(code, tmp_path).startswith("(5, 8)")
+
+
+def test_search_inside_jit_runs(tmp_path):
+    (code,) = [block for block in blocks("python", RECIPES) if "nearest" in block]
+    assert run_python(code, tmp_path).startswith("(5, 8)")
 
 
 @pytest.mark.parametrize("command", [line for line in rrl_lines() if line not in RECIPES])

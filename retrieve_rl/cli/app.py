@@ -8,9 +8,10 @@ import typer
 
 from retrieve_rl import __version__
 from retrieve_rl.cli.data_commands import data_app
+from retrieve_rl.cli.index_command import build_index
 from retrieve_rl.cli.info_commands import doctor, list_names, show, verify
 from retrieve_rl.cli.options import flat
-from retrieve_rl.cli.run_commands import ablate, build_index, evaluate, train_amb, train_policy
+from retrieve_rl.cli.run_commands import ablate, evaluate, train_amb, train_policy
 
 app = typer.Typer(
     name="rrl",
@@ -24,11 +25,9 @@ def _example(text: str) -> str:
     return f"Example: {text}"
 
 
-app.command(
-    "build-index",
-    epilog=_example("rrl build-index"),
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)(flat(build_index))
+app.command("build-index", epilog=_example("rrl build-index --keys keys.npy --out my-index"))(
+    flat(build_index)
+)
 app.command("train-amb", epilog=_example("rrl train-amb --task hopper-medium --preset smoke"))(
     flat(train_amb)
 )

@@ -12,20 +12,11 @@ from retrieve_rl.cli.locate import config_of, find_trained, folder_of, with_epis
 from retrieve_rl.cli.options import Choice, FailUnder, Output, Place
 from retrieve_rl.cli.partial import keep_partial
 from retrieve_rl.cli.run_output import check_gate, print_plan, print_result, print_study
-from retrieve_rl.errors import GateError, UsageError
+from retrieve_rl.errors import GateError
 
 if TYPE_CHECKING:
     from retrieve_rl.reframe.config import ReframeConfig
     from retrieve_rl.runs import Finished, RunFn
-
-
-def build_index(output: Output) -> None:
-    """Build a search index over Go positions (does not exist yet)."""
-    del output
-    raise UsageError(
-        "build-index does not exist yet: the search index of the Go experiments is still to be"
-        " written; Re:Frame needs none, its memory is made by train-amb or train-policy"
-    )
 
 
 def train_amb(choice: Choice, place: Place, output: Output) -> None:

@@ -68,12 +68,6 @@ def test_help_shows_defaults():
         assert f"[default: {default}]" in text
 
 
-def test_build_index_says_that_it_does_not_exist():
-    result = invoke("build-index", "--task", "go")
-    assert result.exit_code == 2
-    assert "does not exist yet" in result.stderr and result.stdout == ""
-
-
 def test_wrong_option_is_a_usage_error():
     assert invoke("train-policy", "--epochs", "3").exit_code == 2
     assert invoke("list", "games").exit_code == 2
