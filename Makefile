@@ -6,19 +6,22 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
+FAISS ?= faiss-cpu==1.15.1
 UV ?= uv
 
 VENV := .venv
 BENCH_VENV := .venv-bench
+RAY_VENV := .venv-ray
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
+RAY_INSTALLED := $(RAY_VENV)/.installed
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-input
 
 .PHONY: help
 help:  ## List the targets
 	@echo "usage: make TARGET [PYTHON=python3.12]"
-	@sed -nE 's/^([a-z]+):.*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
-	  || sed -nE 's/^([a-z]+):.*## (.*)/  \1: \2/p' $(MAKEFILE_LIST)
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+	  || sed -nE 's/^([a-z-]+):.*## (.*)/  \1: \2/p' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: $(INSTALLED)  ## Make .venv from the lock file
@@ -32,12 +35,17 @@ run: $(INSTALLED)  ## Train and compare the first three arms on hopper-medium (f
 test: $(INSTALLED)  ## Run the tests
 	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
+.PHONY: test-ray
+test-ray: $(RAY_INSTALLED)  ## Run the tests on a Ray cluster of two local nodes (makes .venv-ray)
+	@$(RAY_VENV)/bin/python -m pytest -m ray tests
+
 .PHONY: check
 check: $(INSTALLED)  ## Check format, lint, types and the import contract
 	@$(VENV)/bin/ruff format --check --quiet . || { echo "run: $(VENV)/bin/ruff format ."; exit 1; }
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
-	@$(VENV)/bin/mypy benchmarks/train_step.py
+	@MYPYPATH=benchmarks $(VENV)/bin/mypy benchmarks/train_step.py benchmarks/exact_search.py \
+	  benchmarks/index_tradeoff.py benchmarks/index_50m.py
 	@$(VENV)/bin/lint-imports
 
 .PHONY: smoke
@@ -45,18 +53,27 @@ smoke: $(INSTALLED)  ## Run every command end to end on a tiny setting
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bash tests/smoke.sh
 
 .PHONY: bench
-bench: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure a training step beside PyTorch's (makes .venv-bench)
+bench: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure beside PyTorch and FAISS (makes .venv-bench)
 	@$(VENV)/bin/python benchmarks/train_step.py --torch-python $(BENCH_VENV)/bin/python
+	@$(VENV)/bin/python benchmarks/exact_search.py --faiss-python $(BENCH_VENV)/bin/python
+
+.PHONY: bench-index
+bench-index: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure indexes of one to fifty million keys (an hour, 40 GB)
+	@$(VENV)/bin/python benchmarks/index_tradeoff.py --faiss-python $(BENCH_VENV)/bin/python
+	@$(VENV)/bin/python benchmarks/index_50m.py
 
 .PHONY: lock
 lock: pyproject.toml  ## Write requirements.lock anew (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv, or set UV=PATH" >&2; exit 1; }
 	@$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet -o requirements.lock
+	@$(UV) pip compile pyproject.toml --extra dev --extra ray --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet \
+	  -c requirements.lock -o requirements-ray.lock
 
 .PHONY: clean
 clean:  ## Remove what the targets made, except runs
-	@rm -rf $(VENV) $(BENCH_VENV) dist build .mypy_cache .ruff_cache .pytest_cache \
+	@rm -rf $(VENV) $(BENCH_VENV) $(RAY_VENV) dist build .mypy_cache .ruff_cache .pytest_cache \
 	  .import_linter_cache .hypothesis
 	@find retrieve_rl tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "removed environments, caches and builds; runs/ and the data sets stay: delete them yourself"
@@ -70,12 +87,20 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(VENV)/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-# PyTorch stands outside the lock file: nothing but this benchmark needs it.
+$(RAY_INSTALLED): requirements-ray.lock pyproject.toml
+	$(call require_python)
+	@echo "making $(RAY_VENV) from requirements-ray.lock"
+	@$(PYTHON) -m venv $(RAY_VENV)
+	@$(RAY_VENV)/bin/python $(PIP_INSTALL) --require-hashes -r requirements-ray.lock
+	@$(RAY_VENV)/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# PyTorch and FAISS stand outside the lock file: nothing but the benchmarks needs them.
 $(BENCH_INSTALLED): Makefile
 	$(call require_python)
-	@echo "making $(BENCH_VENV) with $(TORCH)"
+	@echo "making $(BENCH_VENV) with $(TORCH) and $(FAISS)"
 	@$(PYTHON) -m venv $(BENCH_VENV)
-	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) "$(TORCH)" numpy
+	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) "$(TORCH)" "$(FAISS)" numpy
 	@touch $@
 
 define require_python

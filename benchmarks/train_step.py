@@ -15,13 +15,14 @@ import math
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from worker import REPOSITORY, Worker
 
 from retrieve_rl import artifacts
 
@@ -32,7 +33,6 @@ PRODUCT_SIZE = 2048
 DROPOUT = 0.1
 # On a quiet machine the fastest and the slowest matrix product differ by a few percent.
 BUSY_SPREAD = 1.5
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def our_training(dropout: float) -> tuple[Callable[[], None], float]:
@@ -146,29 +146,6 @@ def work() -> None:
                 "versions": {"jax": jax.__version__},
             }
         print(json.dumps(answer), flush=True)
-
-
-class Worker:
-    """A process that answers one request at a time and sleeps in between."""
-
-    def __init__(self, *command: str) -> None:
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
-        )
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            sys.exit(f"a worker ended: {' '.join(map(str, self._process.args))}")  # type: ignore[arg-type]
-        return json.loads(answer)
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
 
 
 def measure(torch_python: str, rounds: int) -> dict[str, Any]:

@@ -1,0 +1,107 @@
+"""Exact search in JAX beside FAISS's flat index: 60,000 keys of width 64, batches of 64 and 1,024.
+
+The two take turns on the same cores. The keys are made ready once on both sides, as an index does.
+The limit is the arithmetic of the scores over the rate of a 2048 x 2048 matrix product.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import synthetic_keys
+from worker import REPOSITORY, Worker
+
+from retrieve_rl import artifacts
+from retrieve_rl.retrieval.exact import ExactIndex
+
+NUM_KEYS, DIM, NUM_NEIGHBORS = 60_000, 64, 10
+BATCHES = (64, 256, 1024, 4096)
+PRODUCT_SIZE = 2048
+
+
+def measure(faiss_python: str, rounds: int) -> dict[str, Any]:
+    samples: dict[str, list[float]] = {}
+    agreement: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        keys_path = Path(folder) / "keys.npy"
+        synthetic_keys.write_keys(keys_path, NUM_KEYS, DIM)
+        queries = synthetic_keys.queries(max(BATCHES), NUM_KEYS, DIM)
+        faiss = Worker(faiss_python, str(REPOSITORY / "benchmarks/faiss_worker.py"))
+        faiss.ask(build="Flat", keys=str(keys_path))
+        index = ExactIndex.build(np.load(keys_path))
+        for batch in BATCHES:
+            np.save(Path(folder) / f"{batch}.npy", queries[:batch])
+        for number in range(rounds + 1):
+            for batch in BATCHES:
+                answer = faiss.ask(
+                    search=str(Path(folder) / f"{batch}.npy"), num_neighbors=NUM_NEIGHBORS
+                )
+                asked = jnp.asarray(queries[:batch])
+                began = time.perf_counter()
+                rows = np.asarray(index.search(asked, NUM_NEIGHBORS).indices)
+                seconds = time.perf_counter() - began
+                same = rows == np.load(answer["rows"])
+                agreement[str(batch)] = float(np.mean(same))
+                if number:  # The first round compiles.
+                    samples.setdefault(f"ours_{batch}", []).append(seconds * 1e3)
+                    samples.setdefault(f"faiss_{batch}", []).append(answer["seconds"] * 1e3)
+            samples.setdefault("product_rate", []).append(product_rate())
+        faiss.close()
+    return {"samples": samples, "agreement": agreement, "faiss": answer["versions"]["faiss"]}
+
+
+def product_rate() -> float:
+    """Operations a second of a square float32 matrix product."""
+    a = jnp.ones((PRODUCT_SIZE, PRODUCT_SIZE), jnp.float32)
+    product = jax.jit(jnp.matmul)
+    product(a, a).block_until_ready()
+    began = time.perf_counter()
+    product(a, a).block_until_ready()
+    return 2.0 * PRODUCT_SIZE**3 / (time.perf_counter() - began)
+
+
+def summarize(measured: dict[str, Any]) -> dict[str, Any]:
+    medians = {name: statistics.median(values) for name, values in measured["samples"].items()}
+    summary = {}
+    for batch in BATCHES:
+        ours, theirs = medians[f"ours_{batch}"], medians[f"faiss_{batch}"]
+        limit = 2.0 * batch * NUM_KEYS * DIM / medians["product_rate"] * 1e3
+        summary[f"vs_faiss_batch_{batch}"] = round(theirs / ours, 3)
+        summary[f"share_of_limit_batch_{batch}"] = round(limit / ours, 3)
+        summary[f"milliseconds_batch_{batch}"] = round(ours, 3)
+    return {
+        "benchmark": "exact-search",
+        "what": (__doc__ or "").strip(),
+        "num_keys": NUM_KEYS,
+        "dim": DIM,
+        "num_neighbors": NUM_NEIGHBORS,
+        "summary": summary,
+        "cores": os.cpu_count(),
+        "versions": {"jax": version("jax"), "faiss": measured["faiss"]},
+        **measured,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--faiss-python", default=".venv-bench/bin/python", metavar="FILE")
+    parser.add_argument("--rounds", type=int, default=15)
+    default = REPOSITORY / "experiments/results/exact-search.json"
+    parser.add_argument("--out", type=Path, default=default, metavar="FILE")
+    options = parser.parse_args()
+    document = summarize(measure(options.faiss_python, options.rounds))
+    for name, value in document["summary"].items():
+        print(f"{name:40} {value}")
+    artifacts.write_file(options.out, artifacts.to_json(document))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,257 @@
+"""Recall against queries a second, build seconds and bytes a key: ours, bare ScaNN, FAISS, exact.
+
+One and five million keys of width 64, one batch of queries that are not among them, all systems in
+one run on the same cores. Ours and bare ScaNN (the configuration of its own builder: blocks of two
+dimensions, as many leaves as ours) take turns; FAISS, in a process of its own, follows. What our
+wrapping costs is measured apart: our index and the searcher inside it answer a batch in turn.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import synthetic_keys
+from worker import REPOSITORY, Worker
+
+from retrieve_rl import artifacts
+from retrieve_rl.retrieval.exact import ExactIndex
+from retrieve_rl.retrieval.neighbors import Neighbors
+from retrieve_rl.retrieval.quality import recall_at_k, true_neighbors
+from retrieve_rl.retrieval.scann_config import parameters_for
+from retrieve_rl.retrieval.scann_index import ScannIndex
+
+DIM, NUM_QUERIES, NUM_NEIGHBORS, ROUNDS, WANTED = 64, 2000, 10, 5, 0.95
+SCANN_SETTINGS = [
+    (leaves, reordering)
+    for leaves in (0.01, 0.02, 0.03, 0.045, 0.07)
+    for reordering in (75, 150, 400)
+]
+FAISS_SYSTEMS: dict[str, tuple[str, list[dict[str, float]]]] = {
+    "faiss_ivfpq": (
+        "IVF{leaves},PQ32x4fsr,RFlat",
+        [
+            {"nprobe": nprobe, "k_factor_rf": factor}
+            for nprobe in (10, 20, 40, 80, 160)
+            for factor in (10, 20, 40)
+        ],
+    ),
+    "faiss_hnsw": ("HNSW16,Flat", [{"efSearch": ef} for ef in (20, 40, 80, 160, 320)]),
+}
+
+SearchFn = Callable[[], np.ndarray]
+
+
+class Scale:
+    """The systems over one number of keys, and what was measured of each."""
+
+    def __init__(self, num_keys: int, work: Path, faiss_python: str) -> None:
+        path = work / f"keys-{num_keys}.npy"
+        if not path.exists():
+            work.mkdir(parents=True, exist_ok=True)
+            synthetic_keys.write_keys(path, num_keys, DIM)
+        self.keys_path, self.keys = path, np.load(path, mmap_mode="r")
+        self.queries = synthetic_keys.queries(NUM_QUERIES, num_keys, DIM)
+        self.truth = true_neighbors(self.keys, self.queries, NUM_NEIGHBORS)
+        self.faiss_python = faiss_python
+        self.systems: dict[str, dict[str, Any]] = {}
+
+    def measure(self) -> dict[str, Any]:
+        variances = np.var(self.keys[::64], axis=0, dtype=np.float64)
+        parameters = parameters_for(len(self.keys), variances)
+        began = time.perf_counter()
+        ours = ScannIndex.build(self.keys, parameters)
+        self._built("ours", began, _saved_bytes(ours))
+        began = time.perf_counter()
+        bare, bytes_of_bare = _bare_scann(self.keys, parameters.num_leaves)
+        self._built("scann", began, bytes_of_bare)
+        settings: list[tuple[str, dict[str, float], SearchFn]] = []
+        for share, reordering in SCANN_SETTINGS:
+            leaves = round(share * parameters.num_leaves)
+            setting: dict[str, float] = {
+                "num_leaves_to_search": leaves,
+                "reordering_num_neighbors": reordering,
+            }
+            settings.append(("ours", setting, self._ours(ours, leaves, reordering)))
+            settings.append(("scann", setting, self._bare(bare, leaves, reordering)))
+        self._time(settings)
+        wrapping = self._wrapping(ours)
+        del ours, bare, settings
+        self._faiss()
+        self._exact()
+        return {"systems": self.systems, "wrapping_ratio": wrapping}
+
+    def _ours(self, index: ScannIndex, leaves: int, reordering: int) -> SearchFn:
+        search = index.searching(num_leaves_to_search=leaves, reordering_num_neighbors=reordering)
+        return lambda: np.asarray(search.search(self.queries, NUM_NEIGHBORS).indices)
+
+    def _bare(self, searcher: Any, leaves: int, reordering: int) -> SearchFn:
+        batch = -(-NUM_QUERIES // (os.cpu_count() or 1))
+        return lambda: searcher.search_batched_parallel(
+            self.queries, NUM_NEIGHBORS, reordering, leaves, batch
+        )[0]
+
+    def _wrapping(self, index: ScannIndex) -> float:
+        """Our search's time over that of the searcher inside, at equal parameters."""
+        leaves, reordering = round(0.03 * index.parameters.num_leaves), 150
+        ours, inside = (
+            self._ours(index, leaves, reordering),
+            self._bare(index.searcher, leaves, reordering),
+        )
+        ratios = []
+        for _ in range(4 * ROUNDS):
+            ratios.append(_seconds(ours)[0] / _seconds(inside)[0])
+        return statistics.median(ratios)
+
+    def _faiss(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            asked = Path(folder) / "queries.npy"
+            np.save(asked, self.queries)
+            for name, (factory, settings) in FAISS_SYSTEMS.items():
+                worker = Worker(self.faiss_python, str(REPOSITORY / "benchmarks/faiss_worker.py"))
+                text = factory.format(leaves=round(len(self.keys) ** 0.5))
+                built = worker.ask(build=text, keys=str(self.keys_path))
+                self.systems[name] = {**built, "factory": text, "settings": []}
+                for setting in settings:
+                    seconds = []
+                    for _ in range(ROUNDS):
+                        answer = worker.ask(
+                            search=str(asked), parameters=setting, num_neighbors=NUM_NEIGHBORS
+                        )
+                        seconds.append(answer["seconds"])
+                    self._note(name, setting, np.load(answer["rows"]), seconds)
+                self.systems[name]["version"] = answer["versions"]["faiss"]
+                worker.close()
+
+    def _exact(self) -> None:
+        began = time.perf_counter()
+        index = ExactIndex.build(np.asarray(self.keys))
+        self._built("exact", began, self.keys.nbytes)
+        few = self.queries[:512]
+        search = lambda: np.asarray(index.search(few, NUM_NEIGHBORS).indices)
+        search()
+        timed = [_seconds(search) for _ in range(ROUNDS)]
+        self._note("exact", {}, timed[0][1], [seconds for seconds, _ in timed], len(few))
+
+    def _time(self, settings: list[tuple[str, dict[str, float], SearchFn]]) -> None:
+        seconds: list[list[float]] = [[] for _ in settings]
+        for _ in range(ROUNDS):
+            for number, (_, _, search) in enumerate(settings):
+                seconds[number].append(_seconds(search)[0])
+        for (name, setting, search), times in zip(settings, seconds, strict=True):
+            self._note(name, setting, search(), times)
+
+    def _built(self, name: str, began: float, size: int) -> None:
+        seconds = time.perf_counter() - began
+        self.systems[name] = {"build_seconds": seconds, "bytes": size, "settings": []}
+
+    def _note(
+        self,
+        name: str,
+        setting: dict[str, float],
+        rows: np.ndarray,
+        seconds: list[float],
+        num_queries: int = NUM_QUERIES,
+    ) -> None:
+        found = Neighbors(rows.astype(np.int32), np.zeros(rows.shape, np.float32))
+        truth = Neighbors(*(part[:num_queries] for part in self.truth))
+        recall = recall_at_k(found, truth, self.keys, self.queries[:num_queries])
+        rate = num_queries / statistics.median(seconds)
+        self.systems[name]["settings"].append(
+            {"setting": setting, "recall_at_10": recall, "queries_per_second": rate}
+        )
+        print(f"{len(self.keys):>9,} {name:12} {setting} recall {recall:.3f}, {rate:,.0f}/s")
+
+
+def _seconds(search: SearchFn) -> tuple[float, np.ndarray]:
+    began = time.perf_counter()
+    rows = search()
+    return time.perf_counter() - began, rows
+
+
+def _bare_scann(keys: np.ndarray, num_leaves: int) -> tuple[Any, int]:
+    from scann.scann_ops.py import scann_builder, scann_ops_pybind
+
+    searcher = (
+        scann_ops_pybind.builder(keys, NUM_NEIGHBORS, "squared_l2")
+        .tree(num_leaves, 10, random_init=False, min_partition_size=1)
+        .score_ah(2)
+        .reorder(100, quantize=scann_builder.ReorderType.BFLOAT16)
+        .build()
+    )
+    return searcher, _saved_bytes(searcher)
+
+
+def _saved_bytes(index: Any) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        if isinstance(index, ScannIndex):
+            index.save(Path(folder))
+        else:
+            index.serialize(folder, relative_path=True)
+        return sum(path.stat().st_size for path in Path(folder).iterdir())
+
+
+def best_rate(system: dict[str, Any]) -> float | None:
+    """Queries a second of the fastest setting that finds enough; None where none does."""
+    rates = [
+        setting["queries_per_second"]
+        for setting in system["settings"]
+        if setting["recall_at_10"] >= WANTED
+    ]
+    return max(rates, default=None)
+
+
+def summarize(scales: dict[int, dict[str, Any]]) -> dict[str, float | None]:
+    """Rates at recall 0.95, and ours over each of the others'."""
+    summary: dict[str, float | None] = {}
+    for num_keys, measured in scales.items():
+        size = f"{num_keys // 1_000_000}m"
+        rates = {name: best_rate(system) for name, system in measured["systems"].items()}
+        for name, rate in rates.items():
+            summary[f"{size}_{name}_queries_per_second"] = None if rate is None else round(rate)
+            bytes_per_key = measured["systems"][name]["bytes"] / num_keys
+            summary[f"{size}_{name}_bytes_per_key"] = round(bytes_per_key, 1)
+            seconds = measured["systems"][name]["build_seconds"]
+            summary[f"{size}_{name}_build_seconds"] = round(seconds, 1)
+            if name != "ours" and rate and rates["ours"]:
+                summary[f"{size}_vs_{name}"] = round(rates["ours"] / rate, 2)
+        summary[f"{size}_wrapping_ratio"] = round(measured["wrapping_ratio"], 3)
+    return summary
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--num-keys", type=int, nargs="+", default=[1_000_000, 5_000_000])
+    parser.add_argument("--faiss-python", default=".venv-bench/bin/python", metavar="FILE")
+    parser.add_argument("--work", type=Path, default=Path("runs/benchmarks"), metavar="DIR")
+    default = REPOSITORY / "experiments/results/index-tradeoff.json"
+    parser.add_argument("--out", type=Path, default=default, metavar="FILE")
+    options = parser.parse_args()
+    scales = {
+        num_keys: Scale(num_keys, options.work, options.faiss_python).measure()
+        for num_keys in options.num_keys
+    }
+    summary = summarize(scales)
+    document = {
+        "benchmark": "index-tradeoff",
+        "what": (__doc__ or "").strip(),
+        "keys": (synthetic_keys.__doc__ or "").strip(),
+        "wanted_recall": WANTED,
+        "summary": summary,
+        "scales": {str(num_keys): measured for num_keys, measured in scales.items()},
+        "cores": os.cpu_count(),
+        "versions": {name: version(name) for name in ("scann", "jax", "numpy")},
+    }
+    for name, value in summary.items():
+        print(f"{name:40} {value}")
+    artifacts.write_file(options.out, artifacts.to_json(document))
+
+
+if __name__ == "__main__":
+    main()
