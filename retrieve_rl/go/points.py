@@ -1,0 +1,38 @@
+"""Colors, points and moves of 9x9 Go as small numbers.
+
+A point is `row * 9 + column`, row 0 at the top, as in SGF (`aa` is point 0, `ba` point 1) and pgx.
+A move is a point or `PASS`; `NO_MOVE` stands where there is none.
+"""
+
+import numpy as np
+
+SIZE = 9
+NUM_POINTS = SIZE * SIZE
+PASS = NUM_POINTS
+NUM_MOVES = NUM_POINTS + 1
+NO_MOVE = NUM_POINTS + 1
+
+EMPTY, BLACK, WHITE = 0, 1, 2
+
+PACKED_BYTES = 21
+_POINTS_A_BYTE = 4
+
+
+def pack_boards(boards: np.ndarray) -> np.ndarray:
+    """[..., 81] colors -> [..., 21] uint8: two bits a point, the first point lowest.
+
+    The six spare bits of the last byte are zero.
+    """
+    padding = [(0, 0)] * (boards.ndim - 1) + [(0, PACKED_BYTES * _POINTS_A_BYTE - NUM_POINTS)]
+    padded = np.pad(boards.astype(np.uint8), padding)
+    packed = padded[..., 0::4].copy()
+    for place in range(1, _POINTS_A_BYTE):
+        packed |= padded[..., place::4] << (2 * place)
+    return packed
+
+
+def unpack_boards(packed: np.ndarray) -> np.ndarray:
+    """[..., 21] uint8 -> [..., 81] colors, the inverse of `pack_boards`; NumPy or JAX arrays."""
+    shifts = np.arange(0, 2 * _POINTS_A_BYTE, 2, dtype=np.uint8)
+    points = (packed[..., None] >> shifts) & np.uint8(3)
+    return points.reshape(*packed.shape[:-1], -1)[..., :NUM_POINTS]
