@@ -5,23 +5,14 @@ Nothing in it depends on which process runs it, nor on what that process ran bef
 are the same for any number of workers. Worker processes import neither jax nor minari.
 """
 
-import contextlib
 import functools
-import multiprocessing
-import os
-import signal
-import sys
-import threading
-import types
-from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from retrieve_rl.errors import ResourceError
+from retrieve_rl.processes import usable_cores, worker_pool
 from retrieve_rl.progress import Advance, Reporter
 from retrieve_rl.reframe.behavior import load_policy
 from retrieve_rl.reframe.recipes import Recipe, Stage, action_seed, reset_seed
@@ -29,8 +20,6 @@ from retrieve_rl.reframe.recipes import Recipe, Stage, action_seed, reset_seed
 # Part of the recipe: another group size changes the shapes of the policy's matrix products and
 # so, possibly, their last bits.
 EPISODES_PER_UNIT = 8
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -61,24 +50,14 @@ def collect(recipe: Recipe, reporter: Reporter, *, workers: int | None = None) -
     Raises:
       ResourceError: a worker process died.
     """
-    workers = workers or _usable_cores()
+    workers = workers or usable_cores()
     states = [_StageState(number, stage) for number, stage in enumerate(recipe.stages)]
     goal = sum(state.goal for state in states)
-    with reporter.track(f"making {recipe.dataset_id}", goal) as advance, _lean_processes():
-        executor = ProcessPoolExecutor(
-            workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-        )
-        try:
-            _run_units(executor, recipe, states, 2 * workers, advance)
-        except BrokenProcessPool:
-            raise ResourceError(
-                f"a process making {recipe.dataset_id} died, most likely for lack of memory:"
-                " free some and run again"
-            ) from None
-        finally:
-            executor.shutdown(wait=True, cancel_futures=True)
+    with (
+        reporter.track(f"making {recipe.dataset_id}", goal) as advance,
+        worker_pool(workers, f"making {recipe.dataset_id}") as executor,
+    ):
+        _run_units(executor, recipe, states, 2 * workers, advance)
         advance(goal)
     return [rollout for state in states for rollout in state.chosen()]
 
@@ -190,12 +169,6 @@ def _run_units(
         advance(min(sum(min(state.done, state.goal) for state in states), goal - 1))
 
 
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @functools.lru_cache(maxsize=4)
 def _environments(env_id: str) -> tuple[list[Any], int]:
     """A group of environments without wrappers, and their own time limit in steps."""
@@ -206,38 +179,3 @@ def _environments(env_id: str) -> tuple[list[Any], int]:
     if limit is None:
         raise ValueError(f"{env_id} has no time limit")
     return [env.unwrapped for env in made], limit
-
-
-def _start_worker() -> None:
-    """Leaves Ctrl-C to the parent, and ends with it even when it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: Any) -> None:
-    parent.join()
-    os._exit(1)
-
-
-@contextlib.contextmanager
-def _lean_processes() -> Iterator[None]:
-    """Processes started inside get one BLAS thread and do not import the program's main module.
-
-    They read both when they start. Importing the main module would run a script that has no
-    `__main__` guard once more, import whatever it imports, and fail where it came from stdin.
-    """
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    main = sys.modules["__main__"]
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
