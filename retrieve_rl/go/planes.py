@@ -1,0 +1,162 @@
+"""Input planes, computed on the device from packed positions; pure, for use inside `jit`.
+
+All planes are seen by the player to move: "own" stones are his. Planes of neighbors are seen by the
+player to move in the neighbor's position. Every function takes the symmetry to show a position in.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Bool, Float, Int
+
+from retrieve_rl.go.game_table import Games
+from retrieve_rl.go.points import BLACK, NUM_MOVES, NUM_POINTS, PASS, SIZE, WHITE, unpack_boards
+from retrieve_rl.go.positions import NUM_NEXT_MOVES, Positions
+from retrieve_rl.go.symmetries import turn_boards, turn_moves
+from retrieve_rl.types import Array
+
+OBSERVATION_PLANES = (
+    "own stones",
+    "opponent's stones",
+    "empty points",
+    "point forbidden by ko",
+    "last move",
+    "last move was a pass",
+    "Black is to move",
+    "komi in the player's favor",
+    "ones",
+)
+NEIGHBOR_PLANES = (
+    "own stones",
+    "opponent's stones",
+    "last move",
+    "Black is to move",
+    "outcome for the player",
+    "own stones at the end",
+    "opponent's stones at the end",
+    "own points at the end",
+    "opponent's points at the end",
+    *(f"move {number} from here" for number in range(1, NUM_NEXT_MOVES + 1)),
+    *(f"move {number} from here is a pass" for number in range(1, NUM_NEXT_MOVES + 1)),
+    *(f"the game has a move {number} from here" for number in range(1, NUM_NEXT_MOVES + 1)),
+)
+KOMI_SCALE = 10.0
+"""Divides komi, so that its plane has the size of the others."""
+
+
+class Outlooks(NamedTuple):
+    """What is known of the game of each of B positions.
+
+    Attributes:
+      komi: points given to White.
+      outcomes: 1 Black won, 0 draw, -1 White won.
+      final_boards: two bits a point.
+      owners: the color that owns each point at the end, two bits a point.
+    """
+
+    komi: Float[Array, " B"]
+    outcomes: Int[Array, " B"]
+    final_boards: Int[Array, "B 21"]
+    owners: Int[Array, "B 21"]
+
+
+def outlooks(games: Games, positions: Positions) -> Outlooks:
+    """Looks up the games of some positions, on the host."""
+    rows = positions.games
+    return Outlooks(
+        games.komi[rows], games.outcomes[rows], games.final_boards[rows], games.owners[rows]
+    )
+
+
+def observation_planes(
+    positions: Positions, komi: Float[Array, " B"], symmetries: Int[Array, " B"]
+) -> Float[Array, "B 9 9 C"]:
+    """The planes of `OBSERVATION_PLANES`, each position turned by its symmetry."""
+    own, opponent = _stones(positions.boards, positions.to_move, symmetries)
+    black = positions.to_move == BLACK
+    planes = [
+        own,
+        opponent,
+        1.0 - own - opponent,
+        _point(turn_moves(positions.ko, symmetries)),
+        _point(turn_moves(positions.last_moves, symmetries)),
+        _constant(positions.last_moves == PASS),
+        _constant(black),
+        _constant(jnp.where(black, -komi, komi) / KOMI_SCALE),
+        jnp.ones_like(own),
+    ]
+    return _stacked(planes)
+
+
+def neighbor_planes(
+    positions: Positions,
+    games: Outlooks,
+    symmetries: Int[Array, " B"],
+    present: Bool[Array, " B"],
+) -> Float[Array, "B 9 9 C"]:
+    """The planes of `NEIGHBOR_PLANES`, each neighbor turned by its symmetry.
+
+    Args:
+      present: False where there is no neighbor; all planes are zero there (the x_i = 0 of
+        Humphreys et al. 2022), whatever the row holds.
+    """
+    own, opponent = _stones(positions.boards, positions.to_move, symmetries)
+    black = positions.to_move == BLACK
+    final = _stones(games.final_boards, positions.to_move, symmetries)
+    owned = _stones(games.owners, positions.to_move, symmetries)
+    moves = turn_moves(positions.next_moves, symmetries[:, None])
+    ahead = range(NUM_NEXT_MOVES)
+    planes = [
+        own,
+        opponent,
+        _point(turn_moves(positions.last_moves, symmetries)),
+        _constant(black),
+        _constant(value_targets(positions, games.outcomes)),
+        *final,
+        *owned,
+        *(_point(moves[:, number]) for number in ahead),
+        *(_constant(moves[:, number] == PASS) for number in ahead),
+        *(_constant(moves[:, number] <= PASS) for number in ahead),
+    ]
+    return jnp.where(present[:, None, None, None], _stacked(planes), 0.0)
+
+
+def value_targets(positions: Positions, outcomes: Int[Array, " B"]) -> Float[Array, " B"]:
+    """The recorded outcome as the player to move sees it: 1 won, 0 draw, -1 lost."""
+    outcomes = jnp.asarray(outcomes).astype(jnp.float32)
+    return jnp.where(positions.to_move == BLACK, outcomes, -outcomes)
+
+
+def move_targets(
+    positions: Positions, symmetries: Int[Array, " B"]
+) -> tuple[Int[Array, "B 10"], Bool[Array, "B 10"]]:
+    """The next moves, each position turned by its symmetry, and where there is one.
+
+    Beyond the end of the game the mask is False and the move 0, a valid class.
+    """
+    moves = turn_moves(positions.next_moves, symmetries[:, None])
+    mask = moves < NUM_MOVES
+    return jnp.where(mask, moves, 0).astype(jnp.int32), mask
+
+
+def _stones(
+    packed: Int[Array, "B 21"], to_move: Int[Array, " B"], symmetries: Int[Array, " B"]
+) -> tuple[Float[Array, "B 81"], Float[Array, "B 81"]]:
+    boards = turn_boards(unpack_boards(jnp.asarray(packed)), symmetries)
+    own = boards == to_move[:, None]
+    opponent = boards == (BLACK + WHITE - to_move)[:, None]
+    return own.astype(jnp.float32), opponent.astype(jnp.float32)
+
+
+def _point(moves: Int[Array, " B"]) -> Float[Array, "B 81"]:
+    """One at the point; zeros for a pass or no move."""
+    return (moves[:, None] == jnp.arange(NUM_POINTS)).astype(jnp.float32)
+
+
+def _constant(values: Array) -> Float[Array, "B 81"]:
+    return jnp.broadcast_to(values.astype(jnp.float32)[:, None], (values.shape[0], NUM_POINTS))
+
+
+def _stacked(planes: list[Array]) -> Float[Array, "B 9 9 C"]:
+    stacked = jnp.stack(planes, axis=-1)
+    return stacked.reshape(stacked.shape[0], SIZE, SIZE, len(planes))
