@@ -22,7 +22,7 @@ from retrieve_rl.errors import DataError
 from retrieve_rl.go.sgf import MAX_TEXT_BYTES
 
 SUFFIXES = (".sgf", ".sgf.gz", ".tar.gz", ".zip")
-MAX_MEMBERS = 2_000_000
+MAX_MEMBERS = 200_000
 MAX_BYTES = 16 * 2**30
 MAX_RATIO = 100
 _READ_BYTES = 2**18
@@ -116,7 +116,6 @@ def _tar_streams(file: Path) -> Iterator[IO[bytes]]:
         # "r|" reads forward only, and everything, headers too, through the bounded reader.
         with tarfile.open(fileobj=_inflated(file, raw), mode="r|") as archive:
             for number, member in enumerate(archive):
-                archive.members = []  # else the archive keeps every header it has read
                 _check_member(file, number, member.name)
                 if not (member.isreg() or member.isdir()):
                     raise DataError(f"{file}: {member.name!r} is a link or device; refused")

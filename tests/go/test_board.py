@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
 from sgfmill.boards import Board as SgfmillBoard
 
 from retrieve_rl.go.board import NEIGHBORS, Boards, Verdict
@@ -220,7 +219,9 @@ def agrees_with_sgfmill(num_games, seed, length=150):
         colors = np.full(num_games, color)
         moves = random_moves(rng, boards.legal_moves(colors))
         assert not boards.play(rows, moves, colors).any()
-        kos = [referee_plays(*played, color) for played in zip(referees, moves.tolist())]
+        kos = [
+            referee_plays(*played, color) for played in zip(referees, moves.tolist(), strict=True)
+        ]
         np.testing.assert_array_equal(boards.ko, kos)
         assert b"".join(map(stones_of, referees)) == boards.stones.tobytes()
         color = BLACK + WHITE - color

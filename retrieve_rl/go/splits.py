@@ -1,0 +1,33 @@
+"""Training, validation and test games; whole games, and the same ones whatever else is read."""
+
+import numpy as np
+from jaxtyping import Bool, Int8, UInt8
+
+from retrieve_rl.go.digests import digest_words, scattered, shares
+
+TRAINING, VALIDATION, TEST = 0, 1, 2
+
+
+def split_games(
+    digests: UInt8[np.ndarray, "G 16"],
+    may_be_held_out: Bool[np.ndarray, " G"],
+    *,
+    validation_share: float = 0.05,
+    test_share: float = 0.05,
+) -> Int8[np.ndarray, " G"]:
+    """TRAINING, VALIDATION or TEST for each game.
+
+    Decided by the game's own digest, so that it stays when games are added or their order changes.
+    Games that may not be held out are for training: with the same games held out of every set of
+    records, results on different sets can be compared.
+
+    Args:
+      validation_share, test_share: expected shares of the games that may be held out.
+    """
+    # Sampling of positions draws from the digest, too: scatter once more, to be independent of it.
+    draws = shares(scattered(~digest_words(digests)))
+    split = np.full(len(digests), TRAINING, np.int8)
+    split[draws < validation_share + test_share] = TEST
+    split[draws < validation_share] = VALIDATION
+    split[~may_be_held_out] = TRAINING
+    return split
