@@ -58,6 +58,14 @@ def test_wheel_holds_policies_and_licenses(wheel):
         assert f"retrieve_rl/reframe/policies/{path.name}" in names
 
 
+def test_wheel_holds_game_records_and_their_license(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for path in (REPOSITORY / "retrieve_rl/go/records").iterdir():
+        assert f"retrieve_rl/go/records/{path.name}" in names
+    licenses = {Path(name).name for name in names if ".dist-info/licenses/" in name}
+    assert "LICENSE-MIT-alpha-zero" in licenses
+
+
 def test_wheel_holds_no_runs_results_or_tests(wheel):
     for name in zipfile.ZipFile(wheel).namelist():
         assert name.startswith(("retrieve_rl/", "retrieve_rl-"))

@@ -9,7 +9,7 @@ count is zero, and its last liberty is the point whose touching stones account f
 from enum import IntEnum
 
 import numpy as np
-from jaxtyping import Bool, Int, Int8, UInt8
+from jaxtyping import Bool, Int, Int8, Integer, UInt8
 
 from retrieve_rl.go.points import (
     BLACK,
@@ -81,8 +81,8 @@ class Boards:
     def set_up(
         self,
         rows: Int[np.ndarray, " M"],
-        points: Int[np.ndarray, " M"],
-        colors: Int[np.ndarray, " M"],
+        points: Integer[np.ndarray, " M"],
+        colors: Integer[np.ndarray, " M"],
     ) -> None:
         """Puts stones on empty points of boards that have not been played on; captures nothing."""
         round_number = np.zeros(len(rows), np.int64)
@@ -104,8 +104,8 @@ class Boards:
     def verdicts(
         self,
         rows: Int[np.ndarray, " M"],
-        moves: Int[np.ndarray, " M"],
-        colors: Int[np.ndarray, " M"],
+        moves: Integer[np.ndarray, " M"],
+        colors: Integer[np.ndarray, " M"],
     ) -> UInt8[np.ndarray, " M"]:
         """The `Verdict` on each move, nothing played; a board may appear any number of times."""
         found = np.full(len(rows), Verdict.LEGAL, np.uint8)
@@ -113,7 +113,7 @@ class Boards:
         found[placing] = self._judge(rows[placing], moves[placing], colors[placing])[0]
         return found
 
-    def legal_moves(self, to_move: Int[np.ndarray, " G"]) -> Bool[np.ndarray, "G 82"]:
+    def legal_moves(self, to_move: Integer[np.ndarray, " G"]) -> Bool[np.ndarray, "G 82"]:
         """Which moves the rules allow on every board; passing always."""
         legal = np.zeros((len(to_move), NUM_MOVES), bool)
         legal[:, PASS] = True
@@ -124,8 +124,8 @@ class Boards:
     def play(
         self,
         rows: Int[np.ndarray, " M"],
-        moves: Int[np.ndarray, " M"],
-        colors: Int[np.ndarray, " M"],
+        moves: Integer[np.ndarray, " M"],
+        colors: Integer[np.ndarray, " M"],
         *,
         repetition_allowed: bool = False,
     ) -> UInt8[np.ndarray, " M"]:

@@ -8,9 +8,11 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int, Int8, Int32, UInt8, UInt16
 
 from retrieve_rl.go.digests import DIGEST_BYTES
-from retrieve_rl.go.points import PACKED_BYTES
+from retrieve_rl.go.points import PACKED_BYTES, PASS
 from retrieve_rl.go.selection import rank, rating
 from retrieve_rl.go.sgf import Game
+
+_TWO_PASSES = bytes((PASS, PASS))
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,11 @@ class Games:
       lengths: moves, passes included.
       final_boards: the board after the last move, two bits a point.
       owners: the color that owns each point of it by area, two bits a point. Stones that the
-        players knew to be dead count as alive, and a game that ended by resignation was not
-        played out.
+        players knew to be dead count as alive; a board that was not played out says little.
       area_scores: Black's points minus White's on the last board by area, without komi.
-      area_disagrees: the area score and komi give another outcome than the recorded one.
+      played_out: the last two moves are passes, so that the last board is meant to be counted.
+      area_disagrees: the game was played out, and the area score and komi give another outcome
+        than the recorded one: dead stones were left, or another rule decided.
       repeats: some move repeated an earlier position, as only Japanese rules allow.
       players: texts; Black's and White's names.
       ratings: Black's and White's, NaN unless recorded as a number.
@@ -48,6 +51,7 @@ class Games:
     final_boards: UInt8[np.ndarray, "G 21"]
     owners: UInt8[np.ndarray, "G 21"]
     area_scores: Int8[np.ndarray, " G"]
+    played_out: Bool[np.ndarray, " G"]
     area_disagrees: Bool[np.ndarray, " G"]
     repeats: Bool[np.ndarray, " G"]
     players: Int32[np.ndarray, "G 2"]
@@ -99,6 +103,7 @@ def game_table(
 
     outcomes = np.array([game.outcome for game in games], np.int8)
     komi = np.array([game.komi for game in games], np.float32)
+    played_out = np.array([game.moves[-2:] == _TWO_PASSES for game in games], bool)
     margins = [np.nan if game.margin is None else game.margin for game in games]
     ratings = [[rating(text) for text in game.ratings] for game in games]
     columns = {
@@ -111,7 +116,8 @@ def game_table(
         "final_boards": final_boards,
         "owners": owners,
         "area_scores": area_scores,
-        "area_disagrees": np.sign(area_scores - komi) != outcomes,
+        "played_out": played_out,
+        "area_disagrees": played_out & (np.sign(area_scores - komi) != outcomes),
         "repeats": repeats,
         "players": np.array([[number(name) for name in game.names] for game in games], np.int32),
         "ratings": np.array(ratings, np.float32),

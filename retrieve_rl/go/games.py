@@ -189,8 +189,8 @@ def _chosen_plies(
     seed: int,
 ) -> np.ndarray:
     """Plies of legal games on a side that is taken, sampled."""
-    sides = np.array([[selection.takes_side(name) for name in game.names] for game in games])
-    sides = sides.reshape(-1, 2)
+    sides = np.array([[selection.takes_side(name) for name in game.names] for game in games], bool)
+    sides = sides.reshape(-1, 2)  # no games make [0]
     taken = (rows[played.games] >= 0) & sides[played.games, played.to_move - 1]
     if fraction < 1:
         keys = np.zeros(len(games), np.uint64)

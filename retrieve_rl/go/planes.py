@@ -7,7 +7,7 @@ player to move in the neighbor's position. Every function takes the symmetry to 
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Integer
 
 from retrieve_rl.go.game_table import Games
 from retrieve_rl.go.points import BLACK, NUM_MOVES, NUM_POINTS, PASS, SIZE, WHITE, unpack_boards
@@ -55,9 +55,9 @@ class Outlooks(NamedTuple):
     """
 
     komi: Float[Array, " B"]
-    outcomes: Int[Array, " B"]
-    final_boards: Int[Array, "B 21"]
-    owners: Int[Array, "B 21"]
+    outcomes: Integer[Array, " B"]
+    final_boards: Integer[Array, "B 21"]
+    owners: Integer[Array, "B 21"]
 
 
 def outlooks(games: Games, positions: Positions) -> Outlooks:
@@ -69,7 +69,7 @@ def outlooks(games: Games, positions: Positions) -> Outlooks:
 
 
 def observation_planes(
-    positions: Positions, komi: Float[Array, " B"], symmetries: Int[Array, " B"]
+    positions: Positions, komi: Float[Array, " B"], symmetries: Integer[Array, " B"]
 ) -> Float[Array, "B 9 9 C"]:
     """The planes of `OBSERVATION_PLANES`, each position turned by its symmetry."""
     own, opponent = _stones(positions.boards, positions.to_move, symmetries)
@@ -91,7 +91,7 @@ def observation_planes(
 def neighbor_planes(
     positions: Positions,
     games: Outlooks,
-    symmetries: Int[Array, " B"],
+    symmetries: Integer[Array, " B"],
     present: Bool[Array, " B"],
 ) -> Float[Array, "B 9 9 C"]:
     """The planes of `NEIGHBOR_PLANES`, each neighbor turned by its symmetry.
@@ -121,15 +121,15 @@ def neighbor_planes(
     return jnp.where(present[:, None, None, None], _stacked(planes), 0.0)
 
 
-def value_targets(positions: Positions, outcomes: Int[Array, " B"]) -> Float[Array, " B"]:
+def value_targets(positions: Positions, outcomes: Integer[Array, " B"]) -> Float[Array, " B"]:
     """The recorded outcome as the player to move sees it: 1 won, 0 draw, -1 lost."""
     outcomes = jnp.asarray(outcomes).astype(jnp.float32)
     return jnp.where(positions.to_move == BLACK, outcomes, -outcomes)
 
 
 def move_targets(
-    positions: Positions, symmetries: Int[Array, " B"]
-) -> tuple[Int[Array, "B 10"], Bool[Array, "B 10"]]:
+    positions: Positions, symmetries: Integer[Array, " B"]
+) -> tuple[Integer[Array, "B 10"], Bool[Array, "B 10"]]:
     """The next moves, each position turned by its symmetry, and where there is one.
 
     Beyond the end of the game the mask is False and the move 0, a valid class.
@@ -140,15 +140,16 @@ def move_targets(
 
 
 def _stones(
-    packed: Int[Array, "B 21"], to_move: Int[Array, " B"], symmetries: Int[Array, " B"]
+    packed: Integer[Array, "B 21"], to_move: Integer[Array, " B"], symmetries: Integer[Array, " B"]
 ) -> tuple[Float[Array, "B 81"], Float[Array, "B 81"]]:
-    boards = turn_boards(unpack_boards(jnp.asarray(packed)), symmetries)
+    on_device: Array = jnp.asarray(packed)
+    boards = turn_boards(unpack_boards(on_device), symmetries)
     own = boards == to_move[:, None]
     opponent = boards == (BLACK + WHITE - to_move)[:, None]
     return own.astype(jnp.float32), opponent.astype(jnp.float32)
 
 
-def _point(moves: Int[Array, " B"]) -> Float[Array, "B 81"]:
+def _point(moves: Integer[Array, " B"]) -> Float[Array, "B 81"]:
     """One at the point; zeros for a pass or no move."""
     return (moves[:, None] == jnp.arange(NUM_POINTS)).astype(jnp.float32)
 
