@@ -7,10 +7,10 @@ player to move in the neighbor's position. Every function takes the symmetry to 
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float, Integer, Shaped
 
 from retrieve_rl.go.game_table import Games
-from retrieve_rl.go.points import BLACK, NUM_MOVES, NUM_POINTS, PASS, SIZE, WHITE, unpack_boards
+from retrieve_rl.go.points import BLACK, NO_MOVE, NUM_POINTS, PASS, SIZE, WHITE, unpack_boards
 from retrieve_rl.go.positions import NUM_NEXT_MOVES, Positions
 from retrieve_rl.go.symmetries import turn_boards, turn_moves
 from retrieve_rl.types import Array
@@ -29,14 +29,14 @@ OBSERVATION_PLANES = (
 NEIGHBOR_PLANES = (
     "own stones",
     "opponent's stones",
-    "last move",
-    "Black is to move",
-    "outcome for the player",
     "own stones at the end",
     "opponent's stones at the end",
     "own points at the end",
     "opponent's points at the end",
+    "last move",
     *(f"move {number} from here" for number in range(1, NUM_NEXT_MOVES + 1)),
+    "Black is to move",
+    "outcome for the player",
     *(f"move {number} from here is a pass" for number in range(1, NUM_NEXT_MOVES + 1)),
     *(f"the game has a move {number} from here" for number in range(1, NUM_NEXT_MOVES + 1)),
 )
@@ -73,19 +73,16 @@ def observation_planes(
 ) -> Float[Array, "B 9 9 C"]:
     """The planes of `OBSERVATION_PLANES`, each position turned by its symmetry."""
     own, opponent = _stones(positions.boards, positions.to_move, symmetries)
+    marked: Array = jnp.stack([positions.ko, positions.last_moves], axis=-1)
     black = positions.to_move == BLACK
+    komi_in_favor = jnp.where(black, -komi, komi) / KOMI_SCALE
+    constants = [positions.last_moves == PASS, black, komi_in_favor, jnp.ones_like(komi_in_favor)]
     planes = [
-        own,
-        opponent,
-        1.0 - own - opponent,
-        _point(turn_moves(positions.ko, symmetries)),
-        _point(turn_moves(positions.last_moves, symmetries)),
-        _constant(positions.last_moves == PASS),
-        _constant(black),
-        _constant(jnp.where(black, -komi, komi) / KOMI_SCALE),
-        jnp.ones_like(own),
+        jnp.stack([own, opponent, 1.0 - own - opponent], axis=-1),
+        _points(turn_moves(marked, symmetries[:, None])),
+        _constants(jnp.stack(constants, axis=-1)),
     ]
-    return _stacked(planes)
+    return _grid(jnp.concatenate(planes, axis=-1))
 
 
 def neighbor_planes(
@@ -100,25 +97,22 @@ def neighbor_planes(
       present: False where there is no neighbor; all planes are zero there (the x_i = 0 of
         Humphreys et al. 2022), whatever the row holds.
     """
-    own, opponent = _stones(positions.boards, positions.to_move, symmetries)
-    black = positions.to_move == BLACK
-    final = _stones(games.final_boards, positions.to_move, symmetries)
-    owned = _stones(games.owners, positions.to_move, symmetries)
+    colors = (positions.boards, games.final_boards, games.owners)
+    stones = [part for c in colors for part in _stones(c, positions.to_move, symmetries)]
     moves = turn_moves(positions.next_moves, symmetries[:, None])
-    ahead = range(NUM_NEXT_MOVES)
-    planes = [
-        own,
-        opponent,
-        _point(turn_moves(positions.last_moves, symmetries)),
-        _constant(black),
-        _constant(value_targets(positions, games.outcomes)),
-        *final,
-        *owned,
-        *(_point(moves[:, number]) for number in ahead),
-        *(_constant(moves[:, number] == PASS) for number in ahead),
-        *(_constant(moves[:, number] <= PASS) for number in ahead),
+    last_moves = turn_moves(positions.last_moves, symmetries)
+    constants = [
+        (positions.to_move == BLACK)[:, None],
+        value_targets(positions, games.outcomes)[:, None],
+        moves == PASS,
+        moves != NO_MOVE,
     ]
-    return jnp.where(present[:, None, None, None], _stacked(planes), 0.0)
+    planes = [
+        jnp.stack(stones, axis=-1),
+        _points(jnp.concatenate([last_moves[:, None], moves], axis=-1)),
+        _constants(jnp.concatenate(constants, axis=-1)),
+    ]
+    return jnp.where(present[:, None, None, None], _grid(jnp.concatenate(planes, axis=-1)), 0.0)
 
 
 def value_targets(positions: Positions, outcomes: Integer[Array, " B"]) -> Float[Array, " B"]:
@@ -135,7 +129,7 @@ def move_targets(
     Beyond the end of the game the mask is False and the move 0, a valid class.
     """
     moves = turn_moves(positions.next_moves, symmetries[:, None])
-    mask = moves < NUM_MOVES
+    mask = moves != NO_MOVE
     return jnp.where(mask, moves, 0).astype(jnp.int32), mask
 
 
@@ -149,15 +143,15 @@ def _stones(
     return own.astype(jnp.float32), opponent.astype(jnp.float32)
 
 
-def _point(moves: Integer[Array, " B"]) -> Float[Array, "B 81"]:
-    """One at the point; zeros for a pass or no move."""
-    return (moves[:, None] == jnp.arange(NUM_POINTS)).astype(jnp.float32)
+def _points(moves: Integer[Array, "B M"]) -> Float[Array, "B 81 M"]:
+    """One at each point; zeros for a pass or no move."""
+    return (moves[:, None, :] == jnp.arange(NUM_POINTS)[:, None]).astype(jnp.float32)
 
 
-def _constant(values: Array) -> Float[Array, "B 81"]:
-    return jnp.broadcast_to(values.astype(jnp.float32)[:, None], (values.shape[0], NUM_POINTS))
+def _constants(values: Shaped[Array, "B M"]) -> Float[Array, "B 81 M"]:
+    shape = (values.shape[0], NUM_POINTS, values.shape[1])
+    return jnp.broadcast_to(values.astype(jnp.float32)[:, None, :], shape)
 
 
-def _stacked(planes: list[Array]) -> Float[Array, "B 9 9 C"]:
-    stacked = jnp.stack(planes, axis=-1)
-    return stacked.reshape(stacked.shape[0], SIZE, SIZE, len(planes))
+def _grid(planes: Float[Array, "B 81 C"]) -> Float[Array, "B 9 9 C"]:
+    return planes.reshape(planes.shape[0], SIZE, SIZE, planes.shape[2])

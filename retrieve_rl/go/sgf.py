@@ -17,6 +17,7 @@ MAX_TEXT_BYTES = 1_000_000
 MAX_MOVES = 2000
 MAX_KOMI = NUM_POINTS
 _MAX_NAME = 64
+_MAX_NAME_BYTES = 4 * _MAX_NAME
 
 Properties = dict[str, list[bytes]]
 
@@ -195,9 +196,10 @@ def _text(root: Properties, name: str) -> str:
     if not values:
         return ""
     # Encodings are declared wrongly often enough; these names only tell players apart.
-    raw = sgf_grammar.simpletext_value(values[0][: 4 * _MAX_NAME])
+    raw = sgf_grammar.simpletext_value(values[0][:_MAX_NAME_BYTES])
+    cut_inside_a_letter_perhaps = len(values[0]) > _MAX_NAME_BYTES
     try:
-        decoded = raw.decode("utf-8")
+        decoded = raw.decode("utf-8", "ignore" if cut_inside_a_letter_perhaps else "strict")
     except UnicodeDecodeError:
         decoded = raw.decode("latin-1")
     return "".join(filter(str.isprintable, decoded)).strip()[:_MAX_NAME]
