@@ -197,15 +197,13 @@ class Boards:
         breathes = (near_colors == EMPTY) | captured | (own & ~in_atari)
 
         hashes = self._hashes[rows] ^ _ZOBRIST[colors, points]
-        repeats = np.zeros(len(rows), bool)
-        # Without a capture there is one stone more than in any earlier position.
-        capturing = np.flatnonzero(captured.any(axis=1))
-        taken = captured[capturing] & first[capturing]
-        chains = np.where(taken, near_chains[capturing], 0)
-        removed = np.where(taken, self._chain_hashes[rows[capturing, None], chains], np.uint64(0))
-        hashes[capturing] ^= np.bitwise_xor.reduce(removed, axis=1)
-        past = self._past[rows[capturing]]
-        repeats[capturing] = (past == hashes[capturing, None]).any(axis=1)
+        taken = captured & first
+        chains = np.where(taken, near_chains, 0)
+        removed = np.where(taken, self._chain_hashes[rows[:, None], chains], np.uint64(0))
+        hashes ^= np.bitwise_xor.reduce(removed, axis=1)
+        used = self._num_past.max(initial=0)
+        # Also without a capture: a stone may refill what was taken some moves before.
+        repeats = (self._past[rows, :used] == hashes[:, None]).any(axis=1)
 
         verdicts = np.full(len(rows), Verdict.LEGAL, np.uint8)
         verdicts[repeats] = Verdict.SUPERKO

@@ -154,6 +154,15 @@ def test_sending_two_returning_one_is_superko():
     assert play(boards, "X", "ba") == Verdict.SUPERKO
 
 
+def test_refilling_what_was_taken_is_superko():
+    boards = diagram("XX.X OOX")
+    assert play(boards, "O", "ca") == Verdict.LEGAL
+    assert play(boards, "X", "ba") == Verdict.LEGAL
+    assert play(boards, "O", "pass") == Verdict.LEGAL
+    assert drawn(boards) == ".X.X OOX"
+    assert play(boards, "X", "aa") == Verdict.SUPERKO  # captures nothing
+
+
 def test_area_counts_stones_and_surrounded_points():
     boards = diagram("XXXXXXXXX ......... OOOOOOOOO")
     owners = boards.owners()[0].reshape(9, 9)
@@ -211,10 +220,11 @@ def test_ten_thousand_random_games_agree_with_sgfmill():
 
 
 def agrees_with_sgfmill(num_games, seed, length=150):
-    """Random games, all played to the same length, compared move by move."""
+    """Random games, all played to the same length, compared move by move; no position recurs."""
     rng, boards = np.random.default_rng(seed), Boards(num_games)
     referees = [SgfmillBoard(9) for _ in range(num_games)]
     rows, color = np.arange(num_games), BLACK
+    past = {(row, boards.stones[row].tobytes()) for row in rows}
     for _ in range(length):
         colors = np.full(num_games, color)
         moves = random_moves(rng, boards.legal_moves(colors))
@@ -224,6 +234,9 @@ def agrees_with_sgfmill(num_games, seed, length=150):
         ]
         np.testing.assert_array_equal(boards.ko, kos)
         assert b"".join(map(stones_of, referees)) == boards.stones.tobytes()
+        reached = {(row, boards.stones[row].tobytes()) for row in rows[moves != PASS]}
+        assert not past & reached
+        past |= reached
         color = BLACK + WHITE - color
     scores = [referee.area_score() for referee in referees]
     np.testing.assert_array_equal(boards.area_scores(), scores)
