@@ -75,7 +75,7 @@ def game_texts(path: Path) -> Iterator[GameText]:
     for file in record_files(path):
         source = file.relative_to(path).as_posix() if path.is_dir() else file.name
         with _damage_reported(file):
-            texts = (text for stream in _streams(file) for text in split_games(stream))
+            texts = (text for stream in _streams(file) for text in cut_games(stream))
             for entry, text in enumerate(texts):
                 yield GameText(source, entry, text)
 
@@ -185,7 +185,7 @@ _INSIDE = re.compile(rb"(?:[^()\[]++|\[[^\\\]]*+(?:\\.[^\\\]]*+)*+\])*+", re.DOT
 _LOOKAHEAD = 64
 
 
-def split_games(stream: IO[bytes]) -> Iterator[bytes]:
+def cut_games(stream: IO[bytes]) -> Iterator[bytes]:
     """Cuts a collection into the texts of its games, reading on as they are asked for.
 
     What stands between games is skipped. A game that lacks its last parenthesis ends where the

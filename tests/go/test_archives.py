@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from retrieve_rl.errors import DataError
 from retrieve_rl.go import archives
-from retrieve_rl.go.archives import game_texts, record_files, split_games
+from retrieve_rl.go.archives import cut_games, game_texts, record_files
 from retrieve_rl.go.sgf import MAX_TEXT_BYTES
 
 ONE, TWO, THREE = b"(;SZ[9];B[aa])", b"(;SZ[9]C[:) \\] (;];B[bb](;W[cc])(;W[dd]))", b"( ;GM[1]\n)"
 
 
 def split(data):
-    return list(split_games(io.BytesIO(data)))
+    return list(cut_games(io.BytesIO(data)))
 
 
 def tar(path, members):
@@ -50,7 +50,7 @@ class Trickle(io.BytesIO):
 def test_collections_are_cut_into_games():
     assert split(ONE + b"\njunk ) ]\n" + TWO + THREE) == [ONE, TWO, THREE]
     assert split(b"") == split(b"nothing (here)") == []
-    assert list(split_games(Trickle(ONE + b" \n " + TWO + THREE))) == [ONE, TWO, THREE]
+    assert list(cut_games(Trickle(ONE + b" \n " + TWO + THREE))) == [ONE, TWO, THREE]
 
 
 def test_a_game_without_end_does_not_swallow_the_next():
@@ -78,7 +78,7 @@ def test_a_huge_value_is_passed_over(filler):
 @settings(max_examples=200, deadline=200)
 @given(st.lists(st.sampled_from(list(b"(;)[]\\ BSZaG9")), max_size=80).map(bytes))
 def test_cuts_do_not_depend_on_how_the_stream_is_read(data):
-    assert list(split_games(Trickle(data))) == split(data)
+    assert list(cut_games(Trickle(data))) == split(data)
 
 
 def test_files_folders_and_archives_give_the_same_games(tmp_path):

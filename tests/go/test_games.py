@@ -1,6 +1,8 @@
 """Reading many records: one result for any number of workers, and every rejection counted."""
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +179,11 @@ def test_results_that_the_area_contradicts_are_marked(tmp_path):
     table = read(path).games
     assert table.played_out.tolist() == [True] * 5 + [False]
     assert table.area_disagrees.tolist() == [False, True, True, False, False, False]
+
+
+def test_reading_does_not_import_jax():
+    code = "import sys, retrieve_rl.go.store; sys.exit('jax' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_the_bundled_records(bundled):
