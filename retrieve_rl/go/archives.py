@@ -117,8 +117,9 @@ def _tar_streams(file: Path) -> Iterator[IO[bytes]]:
         with tarfile.open(fileobj=_inflated(file, raw), mode="r|") as archive:
             for number, member in enumerate(archive):
                 _check_member(file, number, member.name)
-                if not (member.isreg() or member.isdir()):
-                    raise DataError(f"{file}: {member.name!r} is a link or device; refused")
+                # A sparse file may be all hole: bytes that the reader below never counts.
+                if not (member.isreg() or member.isdir()) or member.issparse():
+                    raise DataError(f"{file}: {member.name!r} is no plain file; refused")
                 if member.isreg() and member.name.lower().endswith(".sgf"):
                     stream = archive.extractfile(member)
                     assert stream is not None

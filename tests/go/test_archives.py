@@ -125,12 +125,18 @@ def test_links_and_devices_are_refused(tmp_path):
     for number, kind in enumerate((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE)):
         info = tarfile.TarInfo("a.sgf")
         info.type, info.linkname = kind, "/etc/passwd"
-        refused(tar(tmp_path / f"{number}.tar.gz", [(info, b"")]), "link or device")
+        refused(tar(tmp_path / f"{number}.tar.gz", [(info, b"")]), "no plain file")
     link = zipfile.ZipInfo("a.sgf")
     link.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(link, "/etc/passwd")
     refused(tmp_path / "a.zip", "link")
+
+
+def test_sparse_files_are_refused(tmp_path):
+    info = tarfile.TarInfo("a.sgf")
+    info.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(10**15)}
+    refused(tar(tmp_path / "a.tar.gz", [(info, b"")]), "no plain file")
 
 
 def test_bombs_are_refused(tmp_path):
