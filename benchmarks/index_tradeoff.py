@@ -58,7 +58,7 @@ class Scale:
             synthetic_keys.write_keys(path, num_keys, DIM)
         self.keys_path, self.keys = path, np.load(path, mmap_mode="r")
         self.queries = synthetic_keys.queries(NUM_QUERIES, num_keys, DIM)
-        self.truth = true_neighbors(self.keys, self.queries, NUM_NEIGHBORS)
+        self.truth = true_neighbors(self.keys, self.queries, NUM_NEIGHBORS + 1)
         self.faiss_python = faiss_python
         self.systems: dict[str, dict[str, Any]] = {}
 

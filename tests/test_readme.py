@@ -141,6 +141,17 @@ def test_table_is_the_result_file():
             assert cell == f"{numbers['mean']:.1f} ({numbers['low']:.1f} to {numbers['high']:.1f})"
 
 
+def test_facts_are_those_of_the_result_files():
+    tables = re.findall(r"<!-- facts: (\S+) -->\n(.*?)<!-- end", README, re.DOTALL)
+    assert tables
+    for name, table in tables:
+        summary = json.loads((ROOT / name).read_text())["summary"]
+        for line in table.strip().splitlines()[2:]:
+            _, key, shown = [cell.strip() for cell in line.strip("|").split("|")]
+            decimals = len(shown.partition(".")[2])
+            assert shown == f"{summary[key.strip('`')]:,.{decimals}f}", f"{name}: {key}"
+
+
 def test_links_lead_somewhere():
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "experiments/README.md"):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):

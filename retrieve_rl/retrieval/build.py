@@ -16,6 +16,7 @@ from retrieve_rl.retrieval.memory import Memory, open_memory
 from retrieve_rl.retrieval.memory_files import KIND, Parent, write_memory
 from retrieve_rl.retrieval.rows import Rows, bytes_beside_keys, check, digests_beside_keys
 from retrieve_rl.retrieval.scann_config import Reorder
+from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.retrieval.shard_builds import ShardBuilds
 from retrieve_rl.retrieval.tuning import searched_like, tune
 from retrieve_rl.signals import StopRequest
@@ -121,11 +122,13 @@ def add_to_memory(
     _check_fits(memory, rows)
     choice = choose(len(rows.keys))
     reporter.say(f"{choice.kind} shard for the new rows: {choice.reason}")
+    options = IndexOptions(reorder=_reorder_of(memory))
+    resources.check(_need(rows, choice, options), out)
     with artifacts.lock(out):
         began = time.perf_counter()
         work = out.with_name(f".{out.name}.shards")
         first_row = memory.index.num_keys
-        builds = ShardBuilds(work, choice.kind, IndexOptions.reorder, SHARD_ROWS, first_row)
+        builds = ShardBuilds(work, choice.kind, options.reorder, options.shard_rows, first_row)
         built = builds.run(rows, reporter, stop)
         added = searched_like(memory.index, built.index)
         index = replace(memory.index, shards=(*memory.index.shards, *added.shards))
@@ -173,6 +176,14 @@ def _need(rows: Rows, choice: Choice, options: IndexOptions) -> resources.Need:
         value_bytes=bytes_beside_keys(rows),
         shard_rows=options.shard_rows,
     )
+
+
+def _reorder_of(memory: Memory) -> Reorder:
+    """How the memory's ScaNN shards keep their keys; the default where it has none."""
+    for shard in memory.index.shards:
+        if isinstance(shard.index, ScannIndex):
+            return shard.index.parameters.reorder
+    return IndexOptions.reorder
 
 
 def _digest_of(options: IndexOptions) -> str:

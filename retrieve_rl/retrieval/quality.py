@@ -41,18 +41,24 @@ def recall_at_k(
 ) -> float:
     """The share of the k true neighbors that were found, averaged over the queries.
 
-    Of duplicates any will do: a row counts if it is as near as the k-th true neighbor. Distances
-    are measured anew from `keys`, since those of an approximate index are rounded.
+    Of duplicates any will do: a row counts if it is as near as the k-th true neighbor. `found` has
+    k columns; where `truth` has one more, it tells which queries have such ties, and only for those
+    are distances measured anew (those of an approximate index are rounded, and keys may lie on a
+    disk). Without it they are measured for all.
     """
-    found_rows, true_rows = np.asarray(found.indices), np.asarray(truth.indices)
-    available = true_rows >= 0
-    farthest = np.max(np.where(available, truth.distances, 0.0), axis=1, initial=0.0)
-    known = (found_rows[:, :, None] == true_rows[:, None, :]).any(axis=2) & (found_rows >= 0)
-    # Keys may lie on a disk: only rows that are not among the true ones are looked at.
-    distances = distances_to(keys, queries, np.where(known, -1, found_rows))
-    near = np.sum(known | (distances <= farthest[:, None] * (1 + _ROUNDING)), axis=1)
-    wanted = np.sum(available, axis=1)
-    shares = np.minimum(near, wanted)[wanted > 0] / wanted[wanted > 0]
+    found_rows = np.asarray(found.indices)
+    k = found_rows.shape[1]
+    true_rows, true_distances = np.asarray(truth.indices), np.asarray(truth.distances)
+    wanted = np.sum(true_rows[:, :k] >= 0, axis=1)
+    farthest = np.where(true_rows >= 0, true_distances, 0.0)[:, :k].max(axis=1, initial=0.0)
+    reach = (farthest * (1 + _ROUNDING))[:, None]
+    near = (found_rows[:, :, None] == true_rows[:, None, :k]).any(axis=2) & (found_rows >= 0)
+    tied = np.ones(len(near), bool)
+    if true_rows.shape[1] > k:
+        tied = true_distances[:, k] <= reach[:, 0]
+    unknown = np.where(near | ~tied[:, None], -1, found_rows)
+    near |= distances_to(keys, queries, unknown) <= reach
+    shares = np.minimum(near.sum(axis=1), wanted)[wanted > 0] / wanted[wanted > 0]
     return float(np.mean(shares)) if len(shares) else 1.0
 
 
@@ -99,7 +105,7 @@ class RecallTest:
       keys: all keys.
       rows: those that ask.
       queries: their keys.
-      truth: their true neighbors among the parts of the keys seen so far.
+      truth: their true neighbors among the parts of the keys seen so far, one more than is asked.
     """
 
     keys: Float[np.ndarray, "N D"]
@@ -120,9 +126,9 @@ class RecallTest:
         self, part: Float[np.ndarray, "R D"], rows: int | Int[np.ndarray, " R"] = 0
     ) -> "RecallTest":
         """With the true neighbors in `part` too, whose rows of the whole are `rows`."""
-        found = renumber(true_neighbors(part, self.queries, RECALL_AT + 1), rows)
-        found = without_rows(found, self.rows, RECALL_AT)
-        return replace(self, truth=merge([self.truth, found], RECALL_AT))
+        found = renumber(true_neighbors(part, self.queries, RECALL_AT + 2), rows)
+        found = without_rows(found, self.rows, RECALL_AT + 1)
+        return replace(self, truth=merge([self.truth, found], RECALL_AT + 1))
 
     def knowing(self, truth: Neighbors) -> "RecallTest":
         """With a truth that an earlier process found."""
@@ -143,6 +149,6 @@ class RecallTest:
             "milliseconds_per_query": milliseconds_per_query(index, self.queries, RECALL_AT),
             "distances": {
                 "first": quantiles(distances[:, 0]),
-                "tenth": quantiles(distances[:, -1]),
+                "tenth": quantiles(distances[:, RECALL_AT - 1]),
             },
         }

@@ -7,9 +7,9 @@ from retrieve_rl.retrieval.quality import RECALL_AT, RecallTest
 from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.retrieval.sharded import ShardedIndex
 
-_REORDERING = (20, 30, 50, 75, 100, 150, 200, 400, 800)
+_REORDERING = (20, 40, 75, 150, 300, 800)
 _SHARES_OF_LEAVES = tuple(0.0025 * 2 ** (step / 4) for step in range(35)) + (1.0,)
-_SHARES_OF_CELLS = (0.06, 0.09, 0.13, 0.19, 0.27, 0.4, 0.6, 1.0)
+_SHARES_OF_CELLS = (0.1, 0.15, 0.22, 0.3, 0.45, 0.65, 1.0)
 # Measured beside a block of hashed keys read in a stream: a candidate scored again is read from
 # memory at random; a call to a shard has an overhead.
 _BLOCKS_PER_REORDERING = 3000.0

@@ -45,6 +45,13 @@ def test_any_of_two_duplicates_will_do():
     assert recall_at_k(found, truth, LINE, queries) == 0.5
 
 
+@pytest.mark.parametrize("extra, expected", [([[2, 4]], 1.0), ([[2, 3]], 0.0)])
+def test_one_more_true_neighbor_tells_where_ties_are(extra, expected):
+    queries = np.array([[3.0]], np.float32)
+    truth, found = neighbors(extra, queries), neighbors([[4]], queries)
+    assert recall_at_k(found, truth, LINE, queries) == expected
+
+
 def test_fewer_keys_than_asked_for_are_all_that_counts():
     queries = np.array([[0.0]], np.float32)
     truth = neighbors([[0, 2, -1, -1]], queries)
