@@ -7,7 +7,11 @@ from retrieve_rl.errors import MissingDependencyError, ResourceError
 from retrieve_rl.retrieval import ray_shards
 from retrieve_rl.retrieval.ray_shards import RayShardedIndex
 
-pytestmark = pytest.mark.ray
+pytestmark = [
+    pytest.mark.ray,
+    # Ray forks to start its processes and replaces them at once.
+    pytest.mark.filterwarnings(r"ignore:os.fork\(\) was called:RuntimeWarning"),
+]
 
 
 @pytest.fixture(scope="module")
