@@ -36,7 +36,10 @@ def experiments_folder() -> Path:
 
 
 def named_files(kind: str) -> dict[str, Path]:
-    """Name -> TOML file of one kind: "tasks", "presets", "arms" or "ablations"."""
+    """Name -> TOML file of one kind: "tasks", "presets", "arms" or "ablations".
+
+    "tasks/go" and "presets/go" are those of the other paper.
+    """
     return {path.stem: path for path in sorted((experiments_folder() / kind).glob("*.toml"))}
 
 
@@ -49,7 +52,8 @@ def find(kind: str, name: str) -> Path:
         return path
     known = named_files(kind)
     if name not in known:
-        raise UsageError(f"no {kind.removesuffix('s')} is called {name!r}{_nearest(name, known)}")
+        one = kind.partition("/")[0].removesuffix("s")
+        raise UsageError(f"no {one} is called {name!r}{_nearest(name, known)}")
     return known[name]
 
 

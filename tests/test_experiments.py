@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from retrieve_rl.config import named_files
+from retrieve_rl.go import config as go
 from retrieve_rl.reframe.config import config_hash, resolve
 from retrieve_rl.study.design import cells, load_design
 
@@ -39,6 +40,14 @@ def test_every_task_loads_with_every_preset_and_arm(task):
         assert config.data.short == (preset == "smoke")
 
 
+@pytest.mark.parametrize("task", named_files("tasks/go"))
+def test_every_task_of_go_loads_with_every_preset(task):
+    configs = [go.resolve(task, preset=preset) for preset in named_files("presets/go")]
+    assert {config.preset for config in configs} >= {"smoke", "quick", "default"}
+    assert {config.task for config in configs} == {task}
+    assert len({go.config_hash(config) for config in configs}) == len(configs)
+
+
 def test_every_config_has_a_hash_of_its_own():
     choices = list(itertools.product(TASKS, PRESETS, ARMS, (0, 1)))
     hashes = {
@@ -60,7 +69,8 @@ def test_every_study_has_cells(study, preset):
     "path", sorted(REPOSITORY.glob("experiments/**/*.toml")), ids=lambda path: path.name
 )
 def test_every_file_is_of_a_known_kind(path):
-    assert path.parent.name in ("tasks", "presets", "arms", "ablations")
+    kind = path.parent.relative_to(REPOSITORY / "experiments").as_posix()
+    assert kind in ("tasks", "presets", "arms", "ablations", "tasks/go", "presets/go")
     tomllib.loads(path.read_text())
 
 

@@ -1,0 +1,168 @@
+"""The settings of a Go experiment. Every field can be set in TOML or by `--set`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from retrieve_rl.config import Strict, digest, find, merge, parse_setting, read_toml, validate
+from retrieve_rl.go.sources import BUNDLED, digest_of_records
+from retrieve_rl.retrieval.index import Kind
+from retrieve_rl.retrieval.scann_config import Reorder
+
+RESULTS_VERSION = 1
+"""Raised in the commit that changes what a config computes; results of two versions never mix."""
+
+
+class SourceConfig(Strict):
+    """A file or folder of game records and what is taken from it."""
+
+    file: str = BUNDLED
+    """"bundled" for the games in the package; else a path below `data.folder`."""
+    sha256: str = ""
+    """Of the file, see `digest_of_records`; empty for the bundled games."""
+    held_out: bool = True
+    """Whether validation and test games may come from here."""
+    players: tuple[str, ...] = ()
+    named_side_only: bool = False
+    """Take only positions in which the player to move has a name (one of `players`, if given)."""
+
+    @model_validator(mode="after")
+    def _files_are_known_by_digest(self) -> "SourceConfig":
+        if (self.file == BUNDLED) != (self.sha256 == ""):
+            raise ValueError(f"a source but {BUNDLED!r} needs the sha256 of its file")
+        return self
+
+
+class DataConfig(Strict):
+    """The games, and how many of their positions."""
+
+    folder: str = ""
+    """Where the files of `sources` lie; no part of the config's hash."""
+    sources: tuple[SourceConfig, ...] = (SourceConfig(),)
+    fraction: float = Field(1.0, gt=0.0, le=1.0)
+    """Share of positions kept; 0.15 in Humphreys et al. 2022, section 3.1."""
+    validation_share: float = Field(0.05, gt=0.0, lt=0.5)
+    test_share: float = Field(0.05, gt=0.0, lt=0.5)
+
+    @model_validator(mode="after")
+    def _something_is_held_out(self) -> "DataConfig":
+        if not any(source.held_out for source in self.sources):
+            raise ValueError("data.sources needs one source with held_out = true")
+        return self
+
+
+class EncoderConfig(Strict):
+    """The network without retrieval whose features become keys (Humphreys et al., section 3.2)."""
+
+    channels: int = Field(48, ge=1)
+    num_blocks: int = Field(4, ge=1)
+    head_channels: int = Field(8, ge=1)
+    """Channels a point that enter the hidden layer."""
+    feature_width: int = Field(256, ge=1)
+    value_weight: float = Field(0.5, ge=0.0)
+    steps: int = Field(8000, ge=1)
+    batch_size: int = Field(256, ge=1)
+    learning_rate: float = Field(2e-3, gt=0.0)
+    weight_decay: float = Field(1e-4, ge=0.0)
+    warmup_fraction: float = Field(0.05, ge=0.0, le=1.0)
+    clip_norm: float = Field(1.0, gt=0.0)
+    checkpoint_every: int = Field(500, ge=1)
+
+
+class KeysConfig(Strict):
+    """From features to keys."""
+
+    layer: Literal["hidden", "trunk"] = "hidden"
+    """Whose activations: the layer both heads read, or the last one with a board."""
+    dim: int = Field(64, ge=1)
+    pca_positions: int = Field(50_000, ge=1)
+    """Training positions, at most, that the principal components are fitted on."""
+
+
+class IndexConfig(Strict):
+    """The index over the training positions, and how it is asked."""
+
+    kind: Kind | None = None
+    """exact or scann; by default the number of keys decides."""
+    wanted_recall: float = Field(0.95, gt=0.0, le=1.0)
+    reorder: Reorder = "bfloat16"
+    orientations: Literal[1, 8] = 8
+    """In how many orientations a position asks; the nearest of all answers are merged."""
+    num_neighbors: int = Field(10, ge=1)
+    """Neighbors found for every training position, none from its own game."""
+
+
+class EvaluateConfig(Strict):
+    """What the neighbors are judged by."""
+
+    positions: int = Field(4000, ge=1)
+    """Test positions, drawn by the seed, that ask; all of them where there are fewer."""
+
+
+class GoConfig(Strict):
+    """One run, whole. The seed samples positions, starts the encoder and draws who asks."""
+
+    wing: Literal["go"] = "go"
+    task: str
+    arm: str
+    preset: str
+    seed: int = Field(0, ge=0)
+    data: DataConfig = DataConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    keys: KeysConfig = KeysConfig()
+    index: IndexConfig = IndexConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+    @model_validator(mode="after")
+    def _keys_are_no_wider_than_features(self) -> "GoConfig":
+        if self.keys.layer == "hidden" and self.keys.dim > self.encoder.feature_width:
+            raise ValueError(
+                f"keys.dim {self.keys.dim} is more than encoder.feature_width"
+                f" {self.encoder.feature_width}"
+            )
+        return self
+
+
+def config_hash(config: GoConfig) -> str:
+    """Hash of all that determines the numbers of a run."""
+    facts = config.model_dump(mode="json")
+    del facts["data"]["folder"]
+    return digest({"results_version": RESULTS_VERSION, **facts})
+
+
+def resolve(
+    task: str,
+    *,
+    preset: str = "default",
+    seed: int = 0,
+    games: Path | None = None,
+    settings: Sequence[str] = (),
+) -> GoConfig:
+    """The config of a run: defaults, then task and preset TOML, the games, `key=value`s.
+
+    Args:
+      games: the folder of the files that the task names; for a task on the bundled games, a file
+        or folder of records that takes their place.
+
+    Raises:
+      UsageError: an unknown name or key, or a bad value.
+      DataError: `games` cannot be read.
+    """
+    files = {"task": find("tasks/go", task), "preset": find("presets/go", preset)}
+    names = {**{kind: file.stem for kind, file in files.items()}, "arm": "retrieval", "seed": seed}
+    layers = [read_toml(file) for file in files.values()]
+    layers += [parse_setting(setting) for setting in settings]
+    values = merge([*layers, names])
+    if games is not None:
+        values = merge([values, {"data": _where(games, values)}])
+    return validate(GoConfig, values, source=f"task {names['task']}, preset {preset}")
+
+
+def _where(games: Path, values: dict[str, Any]) -> dict[str, Any]:
+    games = games.absolute()
+    if "sources" in values.get("data", {}):
+        return {"folder": str(games)}
+    source = {"file": games.name, "sha256": digest_of_records(games)}
+    return {"folder": str(games.parent), "sources": [source]}

@@ -1,0 +1,64 @@
+"""The settings of Go: layers, sources, what the hash knows."""
+
+import pytest
+
+from retrieve_rl.errors import DataError, UsageError
+from retrieve_rl.go.config import config_hash, resolve
+from retrieve_rl.go.sources import BUNDLED, digest_of_records, locate
+
+
+def test_the_task_reads_the_bundled_games_by_default():
+    config = resolve("go9", preset="quick", seed=3, settings=["keys.dim=32"])
+    assert (config.task, config.preset, config.arm, config.seed) == ("go9", "quick", "retrieval", 3)
+    assert [source.file for source in config.data.sources] == [BUNDLED]
+    assert config.keys.dim == 32
+
+
+def test_other_games_are_known_by_content_and_not_by_place(tmp_path):
+    for folder in ("here", "there", "elsewhere"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "my.sgf").write_text("(;SZ[9])" if folder != "elsewhere" else "(;)")
+    here, there, elsewhere = (
+        resolve("go9", games=tmp_path / folder / "my.sgf")
+        for folder in ("here", "there", "elsewhere")
+    )
+    assert config_hash(here) == config_hash(there)
+    assert len({config_hash(c) for c in (here, elsewhere, resolve("go9"))}) == 3
+
+
+def test_a_task_that_lists_files_takes_their_folder(tmp_path):
+    (tmp_path / "my.sgf").write_text("(;SZ[9])")
+    sha256 = digest_of_records(tmp_path / "my.sgf")
+    task = tmp_path / "mine.toml"
+    task.write_text(f'[[data.sources]]\nfile = "my.sgf"\nsha256 = "{sha256}"\n')
+    config = resolve(str(task), games=tmp_path)
+    source = config.data.sources[0]
+    assert locate(source.file, source.sha256, config.data.folder) == tmp_path / "my.sgf"
+    (tmp_path / "my.sgf").write_text("(;SZ[19])")
+    with pytest.raises(DataError, match="other records"):
+        locate(source.file, source.sha256, config.data.folder)
+    with pytest.raises(DataError, match="--games"):
+        locate(source.file, source.sha256, "")
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        (["encoder.channel=3"], "did you mean encoder.channels"),
+        (["keys.dim=512"], "feature_width"),
+        (["data.sources=[{held_out=false}]"], "held_out = true"),
+        (['data.sources=[{file="a.sgf"}]'], "sha256"),
+    ],
+)
+def test_contradictions_are_said(settings, message):
+    with pytest.raises(UsageError, match=message):
+        resolve("go9", settings=settings)
+
+
+def test_unknown_names_and_missing_games(tmp_path):
+    with pytest.raises(UsageError, match="no task is called 'go19'; did you mean go9"):
+        resolve("go19")
+    with pytest.raises(UsageError, match="no preset is called"):
+        resolve("go9", preset="paper")
+    with pytest.raises(DataError, match="expected game records"):
+        resolve("go9", games=tmp_path / "nothing")
