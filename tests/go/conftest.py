@@ -8,8 +8,11 @@ import pytest
 
 from retrieve_rl.go.board import Boards
 from retrieve_rl.go.bundled import bundled_records
+from retrieve_rl.go.config import resolve
+from retrieve_rl.go.data import load_data
 from retrieve_rl.go.games import read_records
 from retrieve_rl.go.points import BLACK, PASS, WHITE
+from retrieve_rl.go.train_encoder import fit
 from retrieve_rl.progress import Reporter
 
 LETTERS = "abcdefghi"
@@ -48,3 +51,40 @@ def random_sgf():
         return f"(;GM[1]SZ[9]{header}{''.join(nodes)})\n".encode()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def go_config(tmp_path_factory, random_sgf):
+    """A config of a tiny encoder over sixty random games, a quarter of them held out."""
+    games = tmp_path_factory.mktemp("games") / "games.sgf"
+    games.write_bytes(b"".join(random_sgf(seed) for seed in range(60)))
+    settings = (
+        "data.fraction=1.0",
+        "data.validation_share=0.15",
+        "data.test_share=0.15",
+        "encoder.channels=8",
+        "encoder.num_blocks=1",
+        "encoder.feature_width=16",
+        "encoder.steps=40",
+        "keys.dim=8",
+        "evaluate.positions=60",
+    )
+    return resolve("go9", preset="smoke", games=games, settings=settings)
+
+
+@pytest.fixture(scope="session")
+def go_run(make_shared_run):
+    """A run whose shared artifacts serve a whole session."""
+    return make_shared_run()
+
+
+@pytest.fixture(scope="session")
+def go_data(go_config, go_run):
+    """Its store, opened."""
+    return load_data(go_config, go_run)
+
+
+@pytest.fixture(scope="session")
+def go_encoder(go_config, go_data, go_run):
+    """Its encoder, trained for 40 steps."""
+    return fit(go_config, go_data, go_run)

@@ -1,0 +1,124 @@
+"""The store of a config, made where it is missing, and which of its games are held out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int, Int8
+
+from retrieve_rl import artifacts
+from retrieve_rl.config import digest
+from retrieve_rl.errors import DataError
+from retrieve_rl.go.config import RESULTS_VERSION, GoConfig, SourceConfig
+from retrieve_rl.go.games import Source, read_records
+from retrieve_rl.go.selection import Selection
+from retrieve_rl.go.sources import digest_of_records, locate
+from retrieve_rl.go.splits import TRAINING, split_games
+from retrieve_rl.go.store import Store, open_store, write_store
+from retrieve_rl.results import Run
+
+
+@dataclass(frozen=True)
+class GoData:
+    """An open store and its split.
+
+    Attributes:
+      store: positions and games.
+      split: TRAINING, VALIDATION or TEST for each game.
+      training_rows: the positions of training games, the only ones that anything is fitted on.
+    """
+
+    store: Store
+    split: Int8[np.ndarray, " G"]
+    training_rows: Int[np.ndarray, " N"]
+
+    def rows_of(self, part: int) -> Int[np.ndarray, " N"]:
+        """The positions of the games of one part of the split."""
+        return np.flatnonzero(self.split[self.store.positions.games] == part)
+
+    def komi(self, rows: Int[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+        """The komi of some positions' games."""
+        return self.store.games.komi[self.store.positions.games[rows]]
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What a result says of its data."""
+        metadata = self.store.manifest.metadata
+        names = ("training", "validation", "test")
+        return {
+            "store": self.store.manifest.digest,
+            "sources": self.store.manifest.made_from,
+            **{name: metadata[name] for name in ("games", "positions", "rejected")},
+            **{
+                f"{name}_{what}": int(np.sum(split == part))
+                for what, split in (
+                    ("games", self.split),
+                    ("positions", self.split[self.store.positions.games]),
+                )
+                for part, name in enumerate(names)
+            },
+        }
+
+
+def load_data(config: GoConfig, run: Run) -> GoData:
+    """Opens the store that this config asks for; reads the records first where there is none.
+
+    Stores are shared by all runs that want the same records.
+
+    Raises:
+      DataError: records are missing, damaged or others than meant, or no game can be held out.
+    """
+    sources = [_source(source, config.data.folder) for source in config.data.sources]
+    made_from = {
+        asked.file: asked.sha256 or digest_of_records(source.path)
+        for asked, source in zip(config.data.sources, sources, strict=True)
+    }
+    seed = config.seed if config.data.fraction < 1 else 0
+    key = {
+        "sources": [source.model_dump(mode="json") for source in config.data.sources],
+        "made_from": made_from,
+        "fraction": config.data.fraction,
+        "seed": seed,
+        "version": RESULTS_VERSION,
+    }
+    folder = run.root / "stores" / digest(key)[:16]
+    with artifacts.lock(folder, wait_seconds=3600):
+        if not folder.exists():
+            records = read_records(
+                sources, fraction=config.data.fraction, seed=seed, reporter=run.reporter
+            )
+            write_store(folder, records, made_from=made_from, metadata={})
+    return split_data(config, open_store(folder))
+
+
+def split_data(config: GoConfig, store: Store) -> GoData:
+    """Splits the store's games. Raises DataError where a part stays empty."""
+    held_out = [_source(s, config.data.folder).path for s in config.data.sources if s.held_out]
+    names = store.games.named(store.games.sources)
+    may_be = np.isin(names, sorted({name for path in held_out for name in _names(path)}))
+    split = split_games(
+        store.games.digests,
+        may_be,
+        validation_share=config.data.validation_share,
+        test_share=config.data.test_share,
+    )
+    data = GoData(store, split, np.flatnonzero(split[store.positions.games] == TRAINING))
+    parts = np.bincount(split[store.positions.games], minlength=3)
+    if not parts.all():
+        raise DataError(
+            f"training, validation and test games have {parts.tolist()} positions; each needs some:"
+            " bring more games, or raise data.validation_share and data.test_share"
+        )
+    return data
+
+
+def _source(config: SourceConfig, folder: str) -> Source:
+    selection = Selection(players=config.players, named_side_only=config.named_side_only)
+    return Source(locate(config.file, config.sha256, folder), selection)
+
+
+def _names(path: Path) -> list[str]:
+    """What the table of games calls this source's files."""
+    if path.is_file():
+        return [path.name]
+    return [file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()]

@@ -1,0 +1,113 @@
+"""The encoder: a network that predicts move and outcome without retrieval, and its features.
+
+Humphreys et al. 2022, section 3.2: activations of such a network, projected by PCA, are the keys.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Float, Integer
+
+from retrieve_rl.go.config import EncoderConfig
+from retrieve_rl.go.planes import OBSERVATION_PLANES, observation_planes
+from retrieve_rl.go.points import NUM_MOVES, NUM_POINTS
+from retrieve_rl.go.positions import Positions
+from retrieve_rl.nn.resnet import ResNet
+from retrieve_rl.training.state import Params
+from retrieve_rl.types import Array
+
+POSITIONS_AT_ONCE = 256
+
+
+class Prediction(NamedTuple):
+    """What the encoder says of B positions, as the player to move sees them.
+
+    Attributes:
+      logits: of the 82 moves.
+      value: the expected outcome, -1 to 1.
+      trunk: the last activations with a board, flattened.
+      hidden: the layer that both heads read.
+    """
+
+    logits: Float[Array, "B 82"]
+    value: Float[Array, " B"]
+    trunk: Float[Array, "B P"]
+    hidden: Float[Array, "B H"]
+
+
+class Encoder(nnx.Module):
+    """A residual trunk, a hidden layer over the whole board, a policy and a value head."""
+
+    def __init__(self, config: EncoderConfig, *, rngs: nnx.Rngs) -> None:
+        self.trunk = ResNet(len(OBSERVATION_PLANES), config.channels, config.num_blocks, rngs=rngs)
+        self.points = nnx.Linear(config.channels, config.head_channels, rngs=rngs)
+        self.hidden = nnx.Linear(NUM_POINTS * config.head_channels, config.feature_width, rngs=rngs)
+        self.policy = nnx.Linear(config.feature_width, NUM_MOVES, rngs=rngs)
+        self.value = nnx.Linear(config.feature_width, 1, rngs=rngs)
+
+    def __call__(self, planes: Float[Array, "B 9 9 C"]) -> Prediction:
+        trunk = self.trunk(planes)
+        points = nnx.relu(self.points(trunk))
+        hidden = nnx.relu(self.hidden(points.reshape(len(points), -1)))
+        return Prediction(
+            logits=self.policy(hidden),
+            value=jnp.tanh(self.value(hidden)[:, 0]),
+            trunk=trunk.reshape(len(trunk), -1),
+            hidden=hidden,
+        )
+
+
+class TrainedEncoder(NamedTuple):
+    """An encoder split for pure functions, and what it was made from.
+
+    Attributes:
+      graphdef, params: of the `Encoder`.
+      digest: names it in what is made from it.
+    """
+
+    graphdef: nnx.GraphDef
+    params: Params
+    digest: str
+
+
+def new_encoder(config: EncoderConfig, seed: int) -> Encoder:
+    """An untrained encoder, its parameters drawn by the seed."""
+    return Encoder(config, rngs=nnx.Rngs(jax.random.fold_in(jax.random.key(seed), 0)))
+
+
+@partial(jax.jit, static_argnames="graphdef")
+def predict(
+    graphdef: nnx.GraphDef,
+    params: Params,
+    positions: Positions,
+    komi: Float[Array, " B"],
+    symmetries: Integer[Array, " B"],
+) -> Prediction:
+    """What the encoder says of the positions, each turned by its symmetry; logits stay turned."""
+    encoder: Encoder = nnx.merge(graphdef, params)
+    return encoder(observation_planes(positions, komi, symmetries))
+
+
+def features(
+    encoder: TrainedEncoder,
+    layer: str,
+    positions: Positions,
+    komi: Float[np.ndarray, " N"],
+    symmetry: int = 0,
+) -> Float[np.ndarray, "N F"]:
+    """The activations of a layer, "hidden" or "trunk", for host positions turned by a symmetry."""
+    parts = []
+    for start in range(0, positions.num_positions, POSITIONS_AT_ONCE):
+        chosen = np.arange(start, min(start + POSITIONS_AT_ONCE, positions.num_positions))
+        # One shape, one compilation: the last chunk repeats its last row.
+        rows = np.pad(chosen, (0, POSITIONS_AT_ONCE - len(chosen)), mode="edge")
+        symmetries = np.full(POSITIONS_AT_ONCE, symmetry, np.int32)
+        told = predict(
+            encoder.graphdef, encoder.params, positions.take(rows), komi[rows], symmetries
+        )
+        parts.append(np.asarray(getattr(told, layer))[: len(chosen)])
+    return np.concatenate(parts)

@@ -1,0 +1,173 @@
+"""Training the encoder on positions of training games, and judging it on the others."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from flax import nnx
+from jaxtyping import Int, PRNGKeyArray
+
+from retrieve_rl import artifacts
+from retrieve_rl.config import digest
+from retrieve_rl.go.config import RESULTS_VERSION, EncoderConfig, GoConfig
+from retrieve_rl.go.data import GoData
+from retrieve_rl.go.encoder import (
+    POSITIONS_AT_ONCE,
+    TrainedEncoder,
+    new_encoder,
+    predict,
+)
+from retrieve_rl.go.losses import Batch, encoder_loss, errors, targets_of
+from retrieve_rl.results import Run
+from retrieve_rl.training import checkpoints
+from retrieve_rl.training.loop import train
+from retrieve_rl.training.state import Metrics, TrainState, adamw, init_state, train_steps
+
+_STEPS_AT_ONCE = 25
+
+
+def encoder_folder(config: GoConfig, data: GoData, root: Path) -> Path:
+    """Where the checkpoints of this config's encoder lie; shared by all runs that want the same."""
+    facts = config.encoder.model_dump(mode="json")
+    del facts["checkpoint_every"]
+    key = {**_made_from(data), "encoder": facts, "seed": config.seed, "version": RESULTS_VERSION}
+    return root / "encoders" / digest(key)[:16]
+
+
+def fit(config: GoConfig, data: GoData, run: Run) -> TrainedEncoder:
+    """Trains for `encoder.steps` steps from the newest checkpoint, or opens what is trained.
+
+    Raises:
+      NonFiniteLossError: the last good checkpoint is kept.
+      Interrupted: a signal came; the state was saved.
+    """
+    folder = encoder_folder(config, data, run.root)
+    with artifacts.lock(folder, wait_seconds=3600):
+        graphdef, params = nnx.split(new_encoder(config.encoder, config.seed))
+        state = init_state(params, _optimizer(config.encoder))
+        path = checkpoints.latest_checkpoint(folder)
+        if path is not None:
+            state = checkpoints.load_tree(path, state)
+        if path is None or int(state.step) < config.encoder.steps:
+            state, path = _train(config, data, run, graphdef, state, folder)
+        return TrainedEncoder(graphdef, state.params, artifacts.read_manifest(path).digest)
+
+
+def batch_at(data: Batch, batch_size: int, rng_key: PRNGKeyArray) -> Batch:
+    """Rows drawn evenly from the positions on the device."""
+    rows = jax.random.randint(rng_key, (batch_size,), 0, len(data.komi))
+    return jax.tree.map(lambda column: column[rows], data)
+
+
+def batch_of(data: GoData, rows: Int[np.ndarray, " N"]) -> Batch:
+    """Some positions of the store with what is known of their games, on the host."""
+    positions = data.store.positions.take(rows)
+    return Batch(positions, data.komi(rows), data.store.games.outcomes[positions.games])
+
+
+def judge(
+    encoder: TrainedEncoder, data: GoData, rows: Int[np.ndarray, " N"]
+) -> dict[str, float | int]:
+    """Accuracy, cross-entropy and value error on some positions as they were played."""
+    if not len(rows):
+        return {"positions": 0}
+    sums: dict[str, float] = {}
+    for start in range(0, len(rows), POSITIONS_AT_ONCE):
+        chosen = rows[start : start + POSITIONS_AT_ONCE]
+        for name, mean in _errors_of(encoder, batch_of(data, chosen)).items():
+            sums[name] = sums.get(name, 0.0) + float(mean) * len(chosen)
+    return {
+        "positions": len(rows),
+        **{name: total / len(rows) for name, total in sums.items()},
+    }
+
+
+@partial(jax.jit, static_argnames=("config", "graphdef", "num_steps"))
+def _train_steps(
+    config: EncoderConfig,
+    graphdef: nnx.GraphDef,
+    num_steps: int,
+    state: TrainState,
+    data: Batch,
+    rng_key: PRNGKeyArray,
+) -> tuple[TrainState, Metrics]:
+    return train_steps(
+        state,
+        rng_key,
+        num_steps=num_steps,
+        sample_fn=partial(batch_at, data, config.batch_size),
+        loss_fn=partial(encoder_loss, graphdef, config.value_weight),
+        optimizer=_optimizer(config),
+    )
+
+
+def _train(
+    config: GoConfig,
+    data: GoData,
+    run: Run,
+    graphdef: nnx.GraphDef,
+    state: TrainState,
+    folder: Path,
+) -> tuple[TrainState, Path]:
+    settings = config.encoder
+    on_device = jax.device_put(batch_of(data, data.training_rows))
+    rng_key = jax.random.fold_in(jax.random.key(config.seed), 1)
+
+    def step_fn(state: TrainState, num_steps: int) -> tuple[TrainState, Metrics]:
+        return _train_steps(settings, graphdef, num_steps, state, on_device, rng_key)
+
+    saved = int(state.step)
+    path = folder
+    with run.reporter.track("training the encoder", settings.steps, start=saved) as advance:
+        for state, metrics in train(
+            state, total_steps=settings.steps, steps_at_once=_STEPS_AT_ONCE, step_fn=step_fn
+        ):
+            step = int(state.step)
+            _log(run.folder, step, metrics)
+            advance(step)
+            due = step - saved >= settings.checkpoint_every or step == settings.steps
+            if due or run.stop.requested:
+                path = checkpoints.save_checkpoint(
+                    folder,
+                    step,
+                    state,
+                    made_from=_made_from(data),
+                    metadata={"encoder": settings.model_dump(mode="json"), "seed": config.seed},
+                )
+                saved = step
+            run.stop.raise_if_requested(
+                f"saved at step {step}; the same command goes on from there"
+            )
+    return state, path
+
+
+def _made_from(data: GoData) -> dict[str, str]:
+    return {
+        "store": data.store.manifest.digest,
+        "split": artifacts.sha256_of_arrays({"split": data.split}),
+    }
+
+
+def _log(folder: Path, step: int, metrics: dict[str, Any]) -> None:
+    with open(folder / "metrics.jsonl", "a") as file:
+        file.write(json.dumps({"step": step, **metrics}, allow_nan=False) + "\n")
+
+
+def _optimizer(config: EncoderConfig) -> optax.GradientTransformation:
+    return adamw(
+        config.learning_rate,
+        warmup_steps=round(config.warmup_fraction * config.steps),
+        total_steps=config.steps,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+    )
+
+
+def _errors_of(encoder: TrainedEncoder, batch: Batch) -> Metrics:
+    as_played = np.zeros(len(batch.komi), np.int32)
+    told = predict(encoder.graphdef, encoder.params, batch.positions, batch.komi, as_played)
+    return errors(told, targets_of(batch, as_played))

@@ -1,0 +1,90 @@
+"""The encoder: its losses by hand, resuming bit for bit, and what it is trained on."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from retrieve_rl.errors import DataError, Interrupted
+from retrieve_rl.go.config import EncoderConfig
+from retrieve_rl.go.data import split_data
+from retrieve_rl.go.encoder import Prediction, features, new_encoder
+from retrieve_rl.go.losses import Targets, encoder_loss, errors
+from retrieve_rl.go.splits import TEST, TRAINING, VALIDATION
+from retrieve_rl.go.train_encoder import batch_at, batch_of, fit, judge
+
+
+def test_moves_beyond_the_end_do_not_count():
+    logits = jnp.zeros((3, 82)).at[0, 5].set(50.0).at[1, 5].set(50.0)
+    told = Prediction(logits, jnp.array([1.0, 0.0, -1.0]), jnp.zeros((3, 1)), jnp.zeros((3, 1)))
+    wanted = Targets(jnp.array([5, 6, 0]), jnp.array([True, True, False]), jnp.array([1.0, 0, 0]))
+    metrics = errors(told, wanted)
+    assert metrics["top1"] == 0.5
+    assert metrics["cross_entropy"] == pytest.approx(25.0)
+    assert metrics["value_error"] == pytest.approx(1 / 3)
+
+
+def test_training_reads_training_games_only(go_data):
+    parts = [go_data.rows_of(part) for part in (TRAINING, VALIDATION, TEST)]
+    games = [set(go_data.store.positions.games[rows].tolist()) for rows in parts]
+    assert all(games)
+    assert not games[0] & games[1] and not games[0] & games[2] and not games[1] & games[2]
+    np.testing.assert_array_equal(parts[0], go_data.training_rows)
+    on_device = batch_of(go_data, go_data.training_rows)
+    drawn = batch_at(jax.device_put(on_device), 512, jax.random.key(0))
+    assert set(np.asarray(drawn.positions.games).tolist()) <= games[0]
+
+
+def test_a_step_learns_and_every_parameter_has_a_gradient(go_data):
+    config = EncoderConfig(channels=8, num_blocks=1, feature_width=16)
+    graphdef, params = nnx.split(new_encoder(config, 0))
+    batch = jax.device_put(batch_of(go_data, go_data.training_rows[:64]))
+    gradient_fn = jax.jit(
+        jax.grad(lambda p: encoder_loss(graphdef, 0.5, p, batch, jax.random.key(0))[0])
+    )
+    for leaf in jax.tree.leaves(gradient_fn(params)):
+        assert jnp.abs(leaf).max() > 0
+
+
+def test_an_interrupted_training_ends_as_if_it_had_not_been(go_config, go_data, make_run):
+    whole = fit(go_config, go_data, make_run("whole"))
+    run = make_run("broken")
+    run = dataclasses.replace(run, root=run.root / "apart")
+    run.stop.signal_number = 15
+    with pytest.raises(Interrupted, match="saved at step 25"):
+        fit(go_config, go_data, run)
+    run.stop.signal_number = None
+    resumed = fit(go_config, go_data, run)
+    for one, other in zip(
+        jax.tree.leaves(whole.params), jax.tree.leaves(resumed.params), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    assert resumed.digest == whole.digest
+    assert fit(go_config, go_data, run).digest == whole.digest
+
+
+def test_it_learns_who_wins(go_data, go_encoder):
+    """Moves of these games are random, but Black always wins."""
+    told = judge(go_encoder, go_data, go_data.rows_of(VALIDATION))
+    assert told["positions"] == len(go_data.rows_of(VALIDATION))
+    assert told["value_error"] < 0.5
+    assert 0 <= told["top1"] < 0.2 and 4 < told["cross_entropy"] < 5
+
+
+@pytest.mark.parametrize("layer, width", [("hidden", 16), ("trunk", 81 * 8)])
+def test_features_do_not_depend_on_their_company(go_data, go_encoder, layer, width):
+    rows = go_data.training_rows[:300]
+    positions, komi = go_data.store.positions.take(rows), go_data.komi(rows)
+    together = features(go_encoder, layer, positions, komi)
+    assert together.shape == (300, width)
+    alone = features(go_encoder, layer, positions.take(np.array([299])), komi[[299]])
+    np.testing.assert_allclose(together[299:], alone, atol=1e-5)
+
+
+def test_a_part_of_the_split_without_positions_is_refused(go_config, go_data):
+    shares = go_config.data.model_copy(update={"test_share": 1e-9})
+    with pytest.raises(DataError, match="bring more games"):
+        split_data(go_config.model_copy(update={"data": shares}), go_data.store)
