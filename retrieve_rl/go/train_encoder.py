@@ -110,7 +110,7 @@ def _train(
     data: GoData,
     run: Run,
     graphdef: nnx.GraphDef,
-    state: TrainState,
+    start: TrainState,
     folder: Path,
 ) -> tuple[TrainState, Path]:
     settings = config.encoder
@@ -120,11 +120,11 @@ def _train(
     def step_fn(state: TrainState, num_steps: int) -> tuple[TrainState, Metrics]:
         return _train_steps(settings, graphdef, num_steps, state, on_device, rng_key)
 
-    saved = int(state.step)
-    path = folder
+    state, path = start, folder
+    saved = int(start.step)
     with run.reporter.track("training the encoder", settings.steps, start=saved) as advance:
         for state, metrics in train(
-            state, total_steps=settings.steps, steps_at_once=_STEPS_AT_ONCE, step_fn=step_fn
+            start, total_steps=settings.steps, steps_at_once=_STEPS_AT_ONCE, step_fn=step_fn
         ):
             step = int(state.step)
             _log(run.folder, step, metrics)

@@ -1,0 +1,90 @@
+"""Whether neighbors play the query's move, and whether they are the very same position."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from retrieve_rl.go.asking import TurnedNeighbors
+from retrieve_rl.go.points import BLACK, NUM_POINTS, WHITE, unpack_boards
+from retrieve_rl.go.positions import Positions
+from retrieve_rl.go.symmetries import NUM_SYMMETRIES, turn_boards, turn_moves
+
+PLY_BUCKETS = ((0, 10), (10, 20), (20, 30), (30, 40), (40, 60), (60, None))
+_ROWS_AT_ONCE = 65_536
+
+
+def agrees(
+    positions: Positions, queries: Int[np.ndarray, " B"], neighbors: TurnedNeighbors
+) -> Bool[np.ndarray, "B K"]:
+    """Where the neighbor's next move, turned into the query's orientation, is the query's.
+
+    Args:
+      positions: the store's; `queries` and the neighbors' indices are rows of it.
+    """
+    moves = turn_moves(positions.next_moves[neighbors.indices, 0], neighbors.symmetries)
+    return (neighbors.indices >= 0) & (moves == positions.next_moves[queries, 0][:, None])
+
+
+def is_same(
+    positions: Positions, queries: Int[np.ndarray, " B"], neighbors: TurnedNeighbors
+) -> Bool[np.ndarray, "B K"]:
+    """Where the neighbor, turned, has the query's stones, player to move and forbidden point."""
+    found = neighbors.indices
+    boards = turn_boards(unpack_boards(positions.boards[found]), neighbors.symmetries)
+    stones = (boards == unpack_boards(positions.boards[queries])[:, None]).all(axis=-1)
+    to_move = positions.to_move[found] == positions.to_move[queries][:, None]
+    ko = turn_moves(positions.ko[found], neighbors.symmetries) == positions.ko[queries][:, None]
+    return (found >= 0) & stones & to_move & ko
+
+
+def occurs_in(
+    positions: Positions, queries: Int[np.ndarray, " B"], rows: Int[np.ndarray, " N"]
+) -> Bool[np.ndarray, " B"]:
+    """Whether the stones of each query lie, in any orientation, in one of the rows."""
+    return np.isin(_canonical(positions.boards[queries]), _canonical(positions.boards[rows]))
+
+
+def shares(
+    hits: Bool[np.ndarray, " B"], plies: Int[np.ndarray, " B"], seen: Bool[np.ndarray, " B"]
+) -> dict[str, Any]:
+    """The share of hits among all, among those never seen in training, and by ply."""
+    return {
+        "all": _share(hits),
+        "never_seen": _share(hits[~seen]),
+        "by_ply": {
+            name: {"positions": int(inside.sum()), "share": _share(hits[inside])}
+            for name, inside in _buckets(plies).items()
+        },
+    }
+
+
+def _canonical(boards: np.ndarray) -> np.ndarray:
+    """[N] uint64, equal where the packed boards are equal up to symmetry, else as good as never."""
+    parts = []
+    for start in range(0, len(boards), _ROWS_AT_ONCE):
+        points = unpack_boards(np.asarray(boards[start : start + _ROWS_AT_ONCE]))
+        images = [_number(turn_boards(points, symmetry)) for symmetry in range(NUM_SYMMETRIES)]
+        parts.append(np.min(images, axis=0))
+    return np.concatenate(parts)
+
+
+def _number(points: np.ndarray) -> np.ndarray:
+    """The sum of a random number for each stone (Zobrist, 1970)."""
+    numbers = np.random.default_rng(0).integers(0, 2**64, (2, NUM_POINTS), np.uint64)
+    total = np.zeros(len(points), np.uint64)
+    for color, of_points in zip((BLACK, WHITE), numbers, strict=True):
+        total += np.where(points == color, of_points, np.uint64(0)).sum(axis=1, dtype=np.uint64)
+    return total
+
+
+def _buckets(plies: np.ndarray) -> dict[str, np.ndarray]:
+    return {
+        f"{low}-{high - 1}" if high else f"{low}+": (plies >= low)
+        & (plies < (high or np.iinfo(np.int32).max))
+        for low, high in PLY_BUCKETS
+    }
+
+
+def _share(hits: np.ndarray) -> float | None:
+    return float(hits.mean()) if len(hits) else None

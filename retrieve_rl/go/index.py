@@ -1,0 +1,171 @@
+"""From the encoder to a searchable index over the positions of training games."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from retrieve_rl import artifacts
+from retrieve_rl.config import digest
+from retrieve_rl.go.asking import TurnedNeighbors, ask
+from retrieve_rl.go.config import RESULTS_VERSION, GoConfig
+from retrieve_rl.go.data import GoData
+from retrieve_rl.go.encoder import TrainedEncoder, features
+from retrieve_rl.results import Run
+from retrieve_rl.retrieval.build import IndexOptions, Report, build_memory
+from retrieve_rl.retrieval.keys import encode_keys, open_keys
+from retrieve_rl.retrieval.memory import Memory, open_memory, search
+from retrieve_rl.retrieval.neighbors import Neighbors
+from retrieve_rl.retrieval.pca import Pca, fit_pca, project
+from retrieve_rl.retrieval.precompute import precompute_neighbors
+from retrieve_rl.retrieval.rows import Rows
+
+_FEATURES_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class GoIndex:
+    """The index of a config, open, and what its keys were made with.
+
+    Attributes:
+      memory: row n holds the position `data.training_rows[n]`; groups are rows of games.
+      keys: of those positions, memory-mapped.
+      pca: from features to keys.
+      report: how good the index is.
+      folder: where the artifacts lie.
+    """
+
+    memory: Memory
+    keys: Float[np.ndarray, "N D"]
+    pca: Pca
+    report: Report
+    folder: Path
+
+
+def make_index(config: GoConfig, data: GoData, encoder: TrainedEncoder, run: Run) -> GoIndex:
+    """Fits the projection, encodes the training positions, builds the index; or opens each.
+
+    What was made from the same is kept, what was broken off goes on.
+
+    Raises:
+      ResourceError: memory or disk will not suffice.
+      Interrupted: a signal came; run the same command again.
+    """
+    key = {
+        "encoder": encoder.digest,
+        "keys": config.keys.model_dump(mode="json"),
+        "seed": config.seed,
+        "version": RESULTS_VERSION,
+    }
+    folder = run.root / "indexes" / digest(key)[:16]
+    pca = _pca(config, data, encoder, folder / "pca")
+    pca_digest = artifacts.read_manifest(folder / "pca").digest
+    rows = data.training_rows
+    path = encode_keys(
+        lambda start, end: keys_of(config, data, encoder, pca, rows[start:end]),
+        len(rows),
+        config.keys.dim,
+        folder / "keys",
+        made_from={"encoder": encoder.digest, "pca": pca_digest},
+        reporter=run.reporter,
+        stop=run.stop,
+    )
+    keys = open_keys(path)
+    positions = data.store.positions.take(rows)
+    options = IndexOptions(config.index.kind, config.index.wanted_recall, config.index.reorder)
+    settings = config.index.model_dump(mode="json", include={"kind", "wanted_recall", "reorder"})
+    out = folder / f"index-{digest(settings)[:8]}"
+    values = {**positions._asdict(), "rows": rows}
+    indexed = Rows(keys, values, positions.games)
+    report = build_memory(indexed, out, options, reporter=run.reporter, stop=run.stop)
+    return GoIndex(open_memory(out), keys, pca, report, folder)
+
+
+def keys_of(
+    config: GoConfig,
+    data: GoData,
+    encoder: TrainedEncoder,
+    pca: Pca,
+    rows: Int[np.ndarray, " B"],
+    symmetry: int = 0,
+) -> Float[np.ndarray, "B D"]:
+    """The keys of some positions of the store, turned by a symmetry."""
+    parts = [np.zeros((0, config.keys.dim), np.float32)]
+    for start in range(0, len(rows), _FEATURES_AT_ONCE):
+        chosen = rows[start : start + _FEATURES_AT_ONCE]
+        positions = data.store.positions.take(chosen)
+        layer = features(encoder, config.keys.layer, positions, data.komi(chosen), symmetry)
+        parts.append(project(pca, layer))
+    return np.concatenate(parts)
+
+
+def neighbors_of(
+    config: GoConfig,
+    data: GoData,
+    encoder: TrainedEncoder,
+    index: GoIndex,
+    rows: Int[np.ndarray, " B"],
+) -> TurnedNeighbors:
+    """Neighbors of some positions, none from their own game; indices are rows of the store."""
+    own_games = data.store.positions.games[rows][:, None]
+    wanted = config.index.num_neighbors
+
+    def found(queries: Float[np.ndarray, "B D"]) -> Neighbors:
+        return search(index.memory, index.memory.index, queries, wanted, not_from=own_games)
+
+    turned = ask(
+        lambda symmetry: keys_of(config, data, encoder, index.pca, rows, symmetry),
+        found,
+        config.index.orientations,
+        wanted,
+    )
+    return in_store(data, turned)
+
+
+def in_store(data: GoData, neighbors: TurnedNeighbors) -> TurnedNeighbors:
+    """The same neighbors, numbered as in the store instead of the index."""
+    rows = data.training_rows[np.maximum(neighbors.indices, 0)]
+    return neighbors._replace(indices=np.where(neighbors.indices >= 0, rows, -1))
+
+
+def training_neighbors(config: GoConfig, data: GoData, index: GoIndex, run: Run) -> Neighbors:
+    """Neighbors of every training position as it was played, never from the same game.
+
+    Memory-mapped [N, K]; indices are rows of the index. Resumable.
+    """
+    games = data.store.positions.games[data.training_rows]
+    return precompute_neighbors(
+        index.memory,
+        index.keys,
+        config.index.num_neighbors,
+        index.folder / f"neighbors-{index.memory.manifest.digest[:8]}",
+        not_from=games[:, None],
+        queries_sha256=artifacts.read_manifest(index.folder / "keys").digest,
+        reporter=run.reporter,
+        stop=run.stop,
+    )
+
+
+def _pca(config: GoConfig, data: GoData, encoder: TrainedEncoder, folder: Path) -> Pca:
+    """Fitted on positions of training games, drawn by the seed."""
+    with artifacts.lock(folder, wait_seconds=3600):
+        if not folder.exists():
+            rng = np.random.default_rng([config.seed, 1])
+            count = min(config.keys.pca_positions, len(data.training_rows))
+            rows = np.sort(rng.choice(data.training_rows, count, replace=False))
+            parts = (rows[i : i + _FEATURES_AT_ONCE] for i in range(0, count, _FEATURES_AT_ONCE))
+            pca = fit_pca(
+                (
+                    features(
+                        encoder, config.keys.layer, data.store.positions.take(part), data.komi(part)
+                    )
+                    for part in parts
+                ),
+                config.keys.dim,
+            )
+            made_from = {"encoder": encoder.digest}
+            with artifacts.create(folder, kind="pca", made_from=made_from) as building:
+                artifacts.save_arrays(building / "pca.npz", pca._asdict())
+    artifacts.verify(folder, kind="pca")
+    return Pca(**artifacts.load_arrays(folder / "pca.npz"))
