@@ -65,9 +65,9 @@ def build_index(config: GoConfig, run: Run) -> RunResult:
             **neighbors,
         },
         summary={
-            "encoder_top1": accuracy["test"]["top1"],
-            "encoder_top1_never_seen": accuracy["test_never_seen"].get("top1"),
-            "value_error": accuracy["test"]["value_error"],
+            "encoder_top1": accuracy["test"]["all"]["top1"],
+            "encoder_top1_never_seen": accuracy["test"]["never_seen"].get("top1"),
+            "value_error": accuracy["test"]["all"]["value_error"],
             "explained_variance": float(np.sum(index.pca.explained)),
             "recall_at_10": index.report["recall_at_10"],
             "neighbor_move_agreement": {name: one["all"] for name, one in agreement.items()},
@@ -84,12 +84,12 @@ def build_index(config: GoConfig, run: Run) -> RunResult:
 
 def judge_encoder(data: GoData, encoder: TrainedEncoder) -> dict[str, Any]:
     """The encoder on validation and test games, and on boards that no training game holds."""
+    positions = data.store.positions
     told = {}
     for name, part in (("validation", VALIDATION), ("test", TEST)):
         rows = data.rows_of(part)
-        never_seen = rows[~occurs_in(data.store.positions, rows, data.training_rows)]
-        told[name] = judge(encoder, data, rows)
-        told[f"{name}_never_seen"] = judge(encoder, data, never_seen)
+        never_seen = ~occurs_in(positions, rows, data.training_rows)
+        told[name] = judge(encoder, data, rows, never_seen)
     return told
 
 

@@ -3,6 +3,7 @@
 Humphreys et al. 2022, section 3.2: activations of such a network, projected by PCA, are the keys.
 """
 
+from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -92,15 +93,10 @@ def predict(
     return encoder(observation_planes(positions, komi, symmetries))
 
 
-def features(
-    encoder: TrainedEncoder,
-    layer: str,
-    positions: Positions,
-    komi: Float[np.ndarray, " N"],
-    symmetry: int = 0,
-) -> Float[np.ndarray, "N F"]:
-    """The activations of a layer, "hidden" or "trunk", for host positions turned by a symmetry."""
-    parts = []
+def predictions(
+    encoder: TrainedEncoder, positions: Positions, komi: Float[np.ndarray, " N"], symmetry: int = 0
+) -> Iterator[Prediction]:
+    """What the encoder says of host positions turned by a symmetry, chunk after chunk."""
     for start in range(0, positions.num_positions, POSITIONS_AT_ONCE):
         chosen = np.arange(start, min(start + POSITIONS_AT_ONCE, positions.num_positions))
         # One shape, one compilation: the last chunk repeats its last row.
@@ -109,5 +105,16 @@ def features(
         told = predict(
             encoder.graphdef, encoder.params, positions.take(rows), komi[rows], symmetries
         )
-        parts.append(np.asarray(getattr(told, layer))[: len(chosen)])
-    return np.concatenate(parts)
+        yield Prediction(*(np.asarray(part)[: len(chosen)] for part in told))
+
+
+def features(
+    encoder: TrainedEncoder,
+    layer: str,
+    positions: Positions,
+    komi: Float[np.ndarray, " N"],
+    symmetry: int = 0,
+) -> Float[np.ndarray, "N F"]:
+    """The activations of a layer, "hidden" or "trunk", for at least one host position."""
+    told = predictions(encoder, positions, komi, symmetry)
+    return np.concatenate([getattr(one, layer) for one in told])

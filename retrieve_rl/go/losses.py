@@ -8,7 +8,7 @@ import optax
 from flax import nnx
 from jaxtyping import Bool, Float, Integer, PRNGKeyArray
 
-from retrieve_rl.go.encoder import Encoder, Prediction
+from retrieve_rl.go.encoder import Encoder
 from retrieve_rl.go.planes import move_targets, observation_planes, value_targets
 from retrieve_rl.go.positions import Positions
 from retrieve_rl.go.symmetries import NUM_SYMMETRIES
@@ -51,15 +51,17 @@ def targets_of(batch: Batch, symmetries: Integer[Array, " B"]) -> Targets:
     return Targets(moves[:, 0], has_move[:, 0], values)
 
 
-def errors(prediction: Prediction, targets: Targets) -> Metrics:
+def errors(
+    logits: Float[Array, "B 82"], values: Float[Array, " B"], targets: Targets
+) -> Metrics:
     """Cross-entropy and accuracy over positions that have a move, squared error of the value."""
-    entropy = optax.softmax_cross_entropy_with_integer_labels(prediction.logits, targets.moves)
-    hit = jnp.argmax(prediction.logits, axis=-1) == targets.moves
+    entropy = optax.softmax_cross_entropy_with_integer_labels(logits, targets.moves)
+    hit = jnp.argmax(logits, axis=-1) == targets.moves
     num_moves = jnp.maximum(jnp.sum(targets.has_move), 1)
     return {
         "cross_entropy": jnp.sum(jnp.where(targets.has_move, entropy, 0.0)) / num_moves,
         "top1": jnp.sum(targets.has_move & hit) / num_moves,
-        "value_error": jnp.mean((prediction.value - targets.values) ** 2),
+        "value_error": jnp.mean((values - targets.values) ** 2),
     }
 
 
@@ -74,5 +76,6 @@ def encoder_loss(
     encoder: Encoder = nnx.merge(graphdef, params)
     symmetries = jax.random.randint(rng_key, batch.komi.shape, 0, NUM_SYMMETRIES)
     planes = observation_planes(batch.positions, batch.komi, symmetries)
-    metrics = errors(encoder(planes), targets_of(batch, symmetries))
+    told = encoder(planes)
+    metrics = errors(told.logits, told.value, targets_of(batch, symmetries))
     return metrics["cross_entropy"] + value_weight * metrics["value_error"], metrics

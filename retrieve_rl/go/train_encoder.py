@@ -9,19 +9,18 @@ import jax
 import numpy as np
 import optax
 from flax import nnx
-from jaxtyping import Int, PRNGKeyArray
+from jaxtyping import Bool, Int, PRNGKeyArray
 
 from retrieve_rl import artifacts
 from retrieve_rl.config import digest
 from retrieve_rl.go.config import RESULTS_VERSION, EncoderConfig, GoConfig
 from retrieve_rl.go.data import GoData
 from retrieve_rl.go.encoder import (
-    POSITIONS_AT_ONCE,
     TrainedEncoder,
     new_encoder,
-    predict,
+    predictions,
 )
-from retrieve_rl.go.losses import Batch, encoder_loss, errors, targets_of
+from retrieve_rl.go.losses import Batch, Targets, encoder_loss, errors, targets_of
 from retrieve_rl.results import Run
 from retrieve_rl.training import checkpoints
 from retrieve_rl.training.loop import train
@@ -70,20 +69,23 @@ def batch_of(data: GoData, rows: Int[np.ndarray, " N"]) -> Batch:
 
 
 def judge(
-    encoder: TrainedEncoder, data: GoData, rows: Int[np.ndarray, " N"]
-) -> dict[str, float | int]:
-    """Accuracy, cross-entropy and value error on some positions as they were played."""
-    if not len(rows):
-        return {"positions": 0}
-    sums: dict[str, float] = {}
-    for start in range(0, len(rows), POSITIONS_AT_ONCE):
-        chosen = rows[start : start + POSITIONS_AT_ONCE]
-        for name, mean in _errors_of(encoder, batch_of(data, chosen)).items():
-            sums[name] = sums.get(name, 0.0) + float(mean) * len(chosen)
-    return {
-        "positions": len(rows),
-        **{name: total / len(rows) for name, total in sums.items()},
-    }
+    encoder: TrainedEncoder,
+    data: GoData,
+    rows: Int[np.ndarray, " N"],
+    never_seen: Bool[np.ndarray, " N"],
+) -> dict[str, dict[str, float]]:
+    """Errors on some positions as they were played: on all, and on those never seen in training."""
+    batch = batch_of(data, rows)
+    told = [(one.logits, one.value) for one in predictions(encoder, batch.positions, batch.komi)]
+    logits, values = (np.concatenate(parts) for parts in zip(*told, strict=True))
+    targets = targets_of(batch, np.zeros(len(rows), np.int32))
+
+    def measure(chosen: Bool[np.ndarray, " N"]) -> dict[str, float]:
+        wanted = Targets(*(np.asarray(part)[chosen] for part in targets))
+        found = errors(logits[chosen], values[chosen], wanted) if chosen.any() else {}
+        return {"positions": int(chosen.sum()), **{name: float(x) for name, x in found.items()}}
+
+    return {"all": measure(np.ones(len(rows), bool)), "never_seen": measure(never_seen)}
 
 
 @partial(jax.jit, static_argnames=("config", "graphdef", "num_steps"))
@@ -166,8 +168,3 @@ def _optimizer(config: EncoderConfig) -> optax.GradientTransformation:
         clip_norm=config.clip_norm,
     )
 
-
-def _errors_of(encoder: TrainedEncoder, batch: Batch) -> Metrics:
-    as_played = np.zeros(len(batch.komi), np.int32)
-    told = predict(encoder.graphdef, encoder.params, batch.positions, batch.komi, as_played)
-    return errors(told, targets_of(batch, as_played))

@@ -11,7 +11,7 @@ from flax import nnx
 from retrieve_rl.errors import DataError, Interrupted
 from retrieve_rl.go.config import EncoderConfig
 from retrieve_rl.go.data import split_data
-from retrieve_rl.go.encoder import Prediction, features, new_encoder
+from retrieve_rl.go.encoder import features, new_encoder
 from retrieve_rl.go.losses import Targets, encoder_loss, errors
 from retrieve_rl.go.splits import TEST, TRAINING, VALIDATION
 from retrieve_rl.go.train_encoder import batch_at, batch_of, fit, judge
@@ -19,9 +19,9 @@ from retrieve_rl.go.train_encoder import batch_at, batch_of, fit, judge
 
 def test_moves_beyond_the_end_do_not_count():
     logits = jnp.zeros((3, 82)).at[0, 5].set(50.0).at[1, 5].set(50.0)
-    told = Prediction(logits, jnp.array([1.0, 0.0, -1.0]), jnp.zeros((3, 1)), jnp.zeros((3, 1)))
+    values = jnp.array([1.0, 0.0, -1.0])
     wanted = Targets(jnp.array([5, 6, 0]), jnp.array([True, True, False]), jnp.array([1.0, 0, 0]))
-    metrics = errors(told, wanted)
+    metrics = errors(logits, values, wanted)
     assert metrics["top1"] == 0.5
     assert metrics["cross_entropy"] == pytest.approx(25.0)
     assert metrics["value_error"] == pytest.approx(1 / 3)
@@ -68,10 +68,13 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(go_config, go_data, 
 
 def test_it_learns_who_wins(go_data, go_encoder):
     """Moves of these games are random, but Black always wins."""
-    told = judge(go_encoder, go_data, go_data.rows_of(VALIDATION))
-    assert told["positions"] == len(go_data.rows_of(VALIDATION))
-    assert told["value_error"] < 0.5
-    assert 0 <= told["top1"] < 0.2 and 4 < told["cross_entropy"] < 5
+    rows = go_data.rows_of(VALIDATION)
+    told = judge(go_encoder, go_data, rows, never_seen=np.arange(len(rows)) < 5)
+    assert told["all"]["positions"] == len(rows) and told["never_seen"]["positions"] == 5
+    assert told["all"]["value_error"] < 0.5
+    assert 0 <= told["all"]["top1"] < 0.2 and 4 < told["all"]["cross_entropy"] < 5
+    nothing = judge(go_encoder, go_data, rows, never_seen=np.zeros(len(rows), bool))
+    assert nothing["never_seen"] == {"positions": 0}
 
 
 @pytest.mark.parametrize("layer, width", [("hidden", 16), ("trunk", 81 * 8)])
