@@ -25,7 +25,7 @@ def _example(text: str) -> str:
     return f"Example: {text}"
 
 
-app.command("build-index", epilog=_example("rrl build-index --keys keys.npy --out my-index"))(
+app.command("build-index", epilog=_example("rrl build-index --task go9 --preset smoke"))(
     flat(build_index)
 )
 app.command("train-amb", epilog=_example("rrl train-amb --task hopper-medium --preset smoke"))(

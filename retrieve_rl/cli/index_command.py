@@ -1,12 +1,16 @@
-"""build-index: a search index over a user's own keys."""
+"""build-index: a search index over a user's own keys, or over positions of Go."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
-from retrieve_rl.cli.options import Output
+from retrieve_rl.cli.device import prepare
+from retrieve_rl.cli.options import Device, Output, Place, Root
 from retrieve_rl.cli.output import print_facts, print_json
+from retrieve_rl.cli.run_commands import compute
+from retrieve_rl.cli.run_output import print_plan
 from retrieve_rl.errors import GateError, UsageError
 
 if TYPE_CHECKING:
@@ -14,19 +18,18 @@ if TYPE_CHECKING:
     from retrieve_rl.retrieval.rows import Rows
 
 
-def build_index(
-    output: Output,
+@dataclass(frozen=True)
+class OwnKeys:
+    """A user's own matrix and how it is indexed."""
+
     keys: Annotated[
         Path | None,
         Option(metavar="FILE.npy", show_default="none", help="float32 keys [rows, width]."),
-    ] = None,
-    out: Annotated[
-        Path | None, Option(metavar="DIR", show_default="none", help="Where the index goes.")
-    ] = None,
+    ] = None
     values: Annotated[
         Path | None,
         Option(metavar="FILE.npz", show_default="none", help="Arrays with a row per key."),
-    ] = None,
+    ] = None
     groups: Annotated[
         Path | None,
         Option(
@@ -34,7 +37,7 @@ def build_index(
             show_default="none",
             help="The group of every key, so that a query can hide its own.",
         ),
-    ] = None,
+    ] = None
     add: Annotated[
         Path | None,
         Option(
@@ -42,62 +45,142 @@ def build_index(
             show_default="none",
             help="Write a version of this index that also holds the keys.",
         ),
-    ] = None,
+    ] = None
     index: Annotated[
         Literal["auto", "exact", "scann"], Option(help="auto: by the number of keys.")
-    ] = "auto",
+    ] = "auto"
     recall: Annotated[
         float, Option(min=0.0, max=1.0, help="recall@10 that ScaNN is tuned for.")
-    ] = 0.95,
+    ] = 0.95
     reorder: Annotated[
         Literal["float32", "bfloat16", "int8"],
         Option(help="How ScaNN keeps keys: 4, 2 or 1 bytes a dimension."),
-    ] = "bfloat16",
+    ] = "bfloat16"
     max_memory: Annotated[
         float | None,
         Option(metavar="GIB", min=0.0, show_default="what is free", help="Refuse to use more."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class GoChoice:
+    """A task of Go and what of it is computed."""
+
+    task: Annotated[
+        str | None,
+        Option(metavar="NAME|FILE.toml", show_default="none", help="As go9: games become keys."),
+    ] = None
+    preset: Annotated[str, Option(metavar="NAME", help="Budget: smoke, quick or default.")] = (
+        "default"
+    )
+    seed: Annotated[int, Option(min=0, help="Samples positions and starts the encoder.")] = 0
+    settings: Annotated[
+        list[str] | None,
+        Option("--set", metavar="KEY=VALUE", show_default="none", help="Any config key; repeat."),
+    ] = None
+    games: Annotated[
+        Path | None,
+        Option(
+            metavar="PATH",
+            show_default="the bundled games",
+            help="Your own SGF records, or the folder of the files the task names (or RRL_GAMES).",
+        ),
+    ] = None
+    device: Annotated[Device, Option(help="gpu: fail where there is none.")] = "auto"
+    runs: Root = None
+
+
+def build_index(
+    output: Output,
+    own: OwnKeys,
+    choice: GoChoice,
+    out: Annotated[
+        Path | None,
+        Option(
+            metavar="DIR|FILE",
+            show_default="none",
+            help="Where the index of your keys goes; with --task, a copy of the result's JSON.",
+        ),
     ] = None,
     dry_run: Annotated[
-        bool, Option("--dry-run", help="Check the keys and print what the index needs.")
+        bool, Option("--dry-run", help="Check the input and print what would be done.")
     ] = False,
     force: Annotated[bool, Option("--force", help="Build again what is there.")] = False,
 ) -> None:
-    """Build a search index over your own keys, and measure its recall.
+    """Build a search index over your own keys, or over the positions of Go games.
 
-    The index is a folder; its report is in MANIFEST.json. The same command
-    again goes on where it was stopped. Exits 6 where the recall is missed.
+    With --keys the index is a folder; its report is in MANIFEST.json. With
+    --task games are read, an encoder is trained and its features are the keys;
+    the result says how good the neighbors are. The same command again goes on
+    where it was stopped. Exits 6 where the recall is missed.
     """
-    if keys is None or out is None:
-        raise UsageError("build-index needs --keys FILE.npy and --out DIR")
-    if add is not None and (index != "auto" or dry_run or force):
+    if choice.task is None:
+        _index_matrix(own, out, output, dry_run=dry_run, force=force)
+        return
+    if own != OwnKeys():
+        raise UsageError(
+            "--task makes keys of its own: leave out the options of --keys, and set those of the"
+            " index as in --set index.wanted_recall=0.9"
+        )
+    from retrieve_rl.go.config import resolve
+
+    config = resolve(
+        choice.task,
+        preset=choice.preset,
+        seed=choice.seed,
+        games=choice.games,
+        settings=choice.settings or (),
+    )
+    place = Place(choice.device, choice.runs, out, dry_run, force)
+    if dry_run:
+        print_plan("build-index", config, place.root, output)
+        return
+    prepare(place.device)
+    from retrieve_rl.go import build_index as pipeline
+
+    finished = compute("build-index", pipeline.build_index, config, place.root, place, output)
+    check_recall(finished.result.summary["recall_at_10"], config.index.wanted_recall)
+
+
+def check_recall(found: float, wanted: float) -> None:
+    """Raises GateError where the index finds too few of the true neighbors."""
+    if found < wanted:
+        raise GateError(
+            f"recall@10 is {found:.3f}, {wanted:g} was wanted:"
+            " the index is kept; try to reorder with float32, or an exact index"
+        )
+
+
+def _index_matrix(
+    own: OwnKeys, out: Path | None, output: Output, *, dry_run: bool, force: bool
+) -> None:
+    if own.keys is None or out is None:
+        raise UsageError("build-index needs --keys FILE.npy and --out DIR, or --task NAME")
+    if own.add is not None and (own.index != "auto" or dry_run or force):
         raise UsageError("--add takes its choices from the index it adds to")
     from retrieve_rl.retrieval import build, resources
     from retrieve_rl.signals import stop_on_signals
 
-    rows = _read(keys, values, groups)
+    rows = _read(own.keys, own.values, own.groups)
     options = build.IndexOptions(
-        kind=None if index == "auto" else index,
-        wanted_recall=recall,
-        reorder=reorder,
-        max_memory=None if max_memory is None else max_memory * resources.GIB,
+        kind=None if own.index == "auto" else own.index,
+        wanted_recall=own.recall,
+        reorder=own.reorder,
+        max_memory=None if own.max_memory is None else own.max_memory * resources.GIB,
     )
     if dry_run:
         plan = build.plan(rows, options)
         return print_json(plan) if output.as_json else print_facts("dry run", plan)
     with stop_on_signals() as stop:
         reporter = output.reporter
-        if add is not None:
-            report = build.add_to_memory(add, rows, out, reporter=reporter, stop=stop)
+        if own.add is not None:
+            report = build.add_to_memory(own.add, rows, out, reporter=reporter, stop=stop)
         else:
             report = build.build_memory(
                 rows, out, options, reporter=reporter, stop=stop, force=force
             )
     _print(report, out, output)
-    if report["recall_at_10"] < report["wanted_recall"]:
-        raise GateError(
-            f"recall@10 is {report['recall_at_10']:.3f}, {report['wanted_recall']:g} was wanted:"
-            f" the index is kept; try --reorder float32 or --index exact"
-        )
+    check_recall(report["recall_at_10"], report["wanted_recall"])
 
 
 def _read(keys: Path, values: Path | None, groups: Path | None) -> "Rows":

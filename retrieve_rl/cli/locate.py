@@ -8,6 +8,7 @@ from retrieve_rl.cli.options import DEFAULT_ROOT, Choice
 from retrieve_rl.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from retrieve_rl.go.config import GoConfig
     from retrieve_rl.reframe.config import ReframeConfig
 
 _LISTED = 20
@@ -45,9 +46,8 @@ def config_of(choice: Choice) -> "ReframeConfig":
     )
 
 
-def folder_of(command: str, config: "ReframeConfig", root: Path) -> Path:
+def folder_of(command: str, config: "ReframeConfig | GoConfig", root: Path) -> Path:
     """Where the run of a config lies."""
-    from retrieve_rl.reframe.config import config_hash
     from retrieve_rl.results import run_folder
 
     return run_folder(
@@ -57,8 +57,18 @@ def folder_of(command: str, config: "ReframeConfig", root: Path) -> Path:
         arm=config.arm,
         preset=config.preset,
         seed=config.seed,
-        config_hash=config_hash(config),
+        config_hash=_hash_of(config),
     )
+
+
+def _hash_of(config: "ReframeConfig | GoConfig") -> str:
+    if config.wing == "go":
+        from retrieve_rl.go.config import config_hash
+
+        return config_hash(config)
+    from retrieve_rl.reframe.config import config_hash as reframe_hash
+
+    return reframe_hash(config)
 
 
 def status_of(folder: Path) -> str:

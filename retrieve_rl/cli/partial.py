@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from retrieve_rl.errors import Interrupted
 
 if TYPE_CHECKING:
+    from retrieve_rl.go.config import GoConfig
     from retrieve_rl.reframe.config import ReframeConfig
 
 
 @contextmanager
-def keep_partial(folder: Path, command: str, config: "ReframeConfig") -> Iterator[None]:
+def keep_partial(folder: Path, command: str, config: "ReframeConfig | GoConfig") -> Iterator[None]:
     """Writes `partial.json` where a signal stops the block, and removes it where the block ends.
 
     A `result.json` would say that the run is finished.

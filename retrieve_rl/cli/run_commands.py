@@ -15,6 +15,7 @@ from retrieve_rl.cli.run_output import check_gate, print_plan, print_result, pri
 from retrieve_rl.errors import GateError
 
 if TYPE_CHECKING:
+    from retrieve_rl.go.config import GoConfig
     from retrieve_rl.reframe.config import ReframeConfig
     from retrieve_rl.runs import Finished, RunFn
 
@@ -31,7 +32,7 @@ def train_amb(choice: Choice, place: Place, output: Output) -> None:
     prepare(place.device)
     from retrieve_rl.reframe import memory
 
-    _carry_out("train-amb", memory.train_amb, config, place.root, place, output)
+    compute("train-amb", memory.train_amb, config, place.root, place, output)
 
 
 def train_policy(
@@ -49,7 +50,7 @@ def train_policy(
     prepare(place.device)
     from retrieve_rl.reframe import train
 
-    finished = _carry_out("train-policy", train.train_policy, config, place.root, place, output)
+    finished = compute("train-policy", train.train_policy, config, place.root, place, output)
     check_gate(finished.result, fail_under)
 
 
@@ -84,7 +85,7 @@ def evaluate(
     from retrieve_rl.reframe import evaluate as evaluation
 
     run_fn = partial(evaluation.evaluate, trained=trained.folder)
-    finished = _carry_out("evaluate", run_fn, config, trained.root, place, output)
+    finished = compute("evaluate", run_fn, config, trained.root, place, output)
     check_gate(finished.result, fail_under)
 
 
@@ -133,10 +134,10 @@ def ablate(
         raise GateError(f"{report['failed']} of {len(report['cells'])} cells failed")
 
 
-def _carry_out(
+def compute(
     command: str,
     run_fn: "RunFn",
-    config: "ReframeConfig",
+    config: "ReframeConfig | GoConfig",
     root: Path,
     place: Place,
     output: Output,

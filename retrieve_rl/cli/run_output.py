@@ -10,6 +10,7 @@ from retrieve_rl.cli.output import print_facts, print_json, print_table
 from retrieve_rl.errors import GateError
 
 if TYPE_CHECKING:
+    from retrieve_rl.go.config import GoConfig
     from retrieve_rl.reframe.config import ReframeConfig
     from retrieve_rl.results import RunResult
     from retrieve_rl.runs import Finished
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
 _NUMBERS = ("measure", "mean", "low", "high", "episodes", "seeds", "steps")
 
 
-def print_plan(command: str, config: "ReframeConfig", root: Path, output: Output) -> None:
+def print_plan(
+    command: str, config: "ReframeConfig | GoConfig", root: Path, output: Output
+) -> None:
     """Prints what a command would do."""
     folder = folder_of(command, config, root)
     plan = {
         "command": command,
         "folder": str(folder),
         "status": status_of(folder),
-        "inputs": _inputs(config),
+        "inputs": _records(config) if config.wing == "go" else _inputs(config),
         "config": config.model_dump(mode="json"),
     }
     if output.as_json:
@@ -97,6 +100,18 @@ def _inputs(config: "ReframeConfig") -> dict[str, dict[str, Any]]:
     return {
         kind: {"id": name, "here": name in here or Path(name).is_file()}
         for kind, name in names.items()
+    }
+
+
+def _records(config: "GoConfig") -> dict[str, dict[str, Any]]:
+    from retrieve_rl.go.sources import BUNDLED
+
+    return {
+        source.file: {
+            "sha256": source.sha256,
+            "here": source.file == BUNDLED or (Path(config.data.folder) / source.file).exists(),
+        }
+        for source in config.data.sources
     }
 
 

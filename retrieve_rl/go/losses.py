@@ -51,9 +51,7 @@ def targets_of(batch: Batch, symmetries: Integer[Array, " B"]) -> Targets:
     return Targets(moves[:, 0], has_move[:, 0], values)
 
 
-def errors(
-    logits: Float[Array, "B 82"], values: Float[Array, " B"], targets: Targets
-) -> Metrics:
+def errors(logits: Float[Array, "B 82"], values: Float[Array, " B"], targets: Targets) -> Metrics:
     """Cross-entropy and accuracy over positions that have a move, squared error of the value."""
     entropy = optax.softmax_cross_entropy_with_integer_labels(logits, targets.moves)
     hit = jnp.argmax(logits, axis=-1) == targets.moves

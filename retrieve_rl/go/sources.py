@@ -1,6 +1,7 @@
 """Where the records of a source lie, and whether they are those that were meant."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from retrieve_rl.artifacts import sha256_of
@@ -15,6 +16,7 @@ def locate(file: str, sha256: str, folder: str) -> Path:
 
     Args:
       file: "bundled", or a path below `folder`.
+      folder: empty for the one that the environment variable RRL_GAMES names.
       sha256: what `digest_of_records` must say; not asked of the bundled games.
 
     Raises:
@@ -22,10 +24,12 @@ def locate(file: str, sha256: str, folder: str) -> Path:
     """
     if file == BUNDLED:
         return bundled_records().path
+    folder = folder or os.environ.get("RRL_GAMES", "")
     path = Path(folder) / file
     if not folder or not path.exists():
         raise DataError(
             f"{file} is not in {folder or 'any folder'}: name the folder of records with --games"
+            " or RRL_GAMES"
         )
     found = digest_of_records(path)
     if found != sha256:

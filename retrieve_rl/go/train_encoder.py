@@ -167,4 +167,3 @@ def _optimizer(config: EncoderConfig) -> optax.GradientTransformation:
         weight_decay=config.weight_decay,
         clip_norm=config.clip_norm,
     )
-

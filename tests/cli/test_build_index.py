@@ -58,6 +58,9 @@ def test_a_dry_run_writes_nothing(files):
         (("--keys", "@keys.npy", "--out", "@i", "--recall", "2"), 2, "recall"),
         (("--keys", "@keys.npy", "--out", "@i", "--add", "@j", "--index", "exact"), 2, "--add"),
         (("--keys", "@keys.npy", "--out", "@i", "--add", "@j"), 5, "not an artifact"),
+        (("--task", "go9", "--keys", "@keys.npy"), 2, "leave out the options of --keys"),
+        (("--task", "go9", "--games", "@nowhere.sgf"), 5, "expected game records"),
+        (("--task", "go7"), 2, "did you mean go9"),
     ],
 )
 def test_what_cannot_be_built_is_said_in_one_line(files, arguments, code, message):
@@ -74,3 +77,14 @@ def test_a_missed_recall_exits_6_and_keeps_the_index(files, monkeypatch):
     result = invoke(files, "--keys", "@keys.npy", "--out", "@index")
     assert result.exit_code == 6 and "0.95 was wanted" in result.stderr
     assert (files / "index" / "MANIFEST.json").exists()
+
+
+def test_a_task_says_what_it_would_do(files):
+    result = invoke(
+        files, "--task", "go9", "--preset", "smoke", "--dry-run", "--json", "--runs", "@"
+    )
+    assert result.exit_code == 0, result.output
+    plan = json.loads(result.stdout)
+    assert plan["status"] == "not started" and plan["config"]["wing"] == "go"
+    assert plan["folder"].startswith(f"{files}/build-index/go9/retrieval-smoke-s0-")
+    assert plan["inputs"] == {"bundled": {"here": True, "sha256": ""}}

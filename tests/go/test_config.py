@@ -26,7 +26,8 @@ def test_other_games_are_known_by_content_and_not_by_place(tmp_path):
     assert len({config_hash(c) for c in (here, elsewhere, resolve("go9"))}) == 3
 
 
-def test_a_task_that_lists_files_takes_their_folder(tmp_path):
+def test_a_task_that_lists_files_takes_their_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("RRL_GAMES", raising=False)
     (tmp_path / "my.sgf").write_text("(;SZ[9])")
     sha256 = digest_of_records(tmp_path / "my.sgf")
     task = tmp_path / "mine.toml"
@@ -39,6 +40,9 @@ def test_a_task_that_lists_files_takes_their_folder(tmp_path):
         locate(source.file, source.sha256, config.data.folder)
     with pytest.raises(DataError, match="--games"):
         locate(source.file, source.sha256, "")
+    monkeypatch.setenv("RRL_GAMES", str(tmp_path))
+    (tmp_path / "my.sgf").write_text("(;SZ[9])")
+    assert locate(source.file, source.sha256, "") == tmp_path / "my.sgf"
 
 
 @pytest.mark.parametrize(
