@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from retrieve_rl.config import Strict, digest, find, merge, parse_setting, read_toml, validate
+from retrieve_rl.go.points import NUM_POINTS
 from retrieve_rl.go.sources import BUNDLED, digest_of_records
 from retrieve_rl.retrieval.index import Kind
 from retrieve_rl.retrieval.scann_config import Reorder
@@ -59,8 +60,9 @@ class EncoderConfig(Strict):
     channels: int = Field(48, ge=1)
     num_blocks: int = Field(4, ge=1)
     head_channels: int = Field(8, ge=1)
-    """Channels a point that enter the hidden layer."""
+    """Channels of the layer "points", that of a key by default."""
     feature_width: int = Field(256, ge=1)
+    """Width of the layer "hidden"."""
     value_weight: float = Field(0.5, ge=0.0)
     steps: int = Field(8000, ge=1)
     batch_size: int = Field(256, ge=1)
@@ -74,8 +76,8 @@ class EncoderConfig(Strict):
 class KeysConfig(Strict):
     """From features to keys."""
 
-    layer: Literal["hidden", "trunk"] = "hidden"
-    """Whose activations: the layer both heads read, or the last one with a board."""
+    layer: Literal["points", "hidden"] = "points"
+    """Whose activations: the last layer with a board, or the one of the whole board."""
     dim: int = Field(64, ge=1)
     pca_positions: int = Field(50_000, ge=1)
     """Training positions, at most, that the principal components are fitted on."""
@@ -117,10 +119,14 @@ class GoConfig(Strict):
 
     @model_validator(mode="after")
     def _keys_are_no_wider_than_features(self) -> "GoConfig":
-        if self.keys.layer == "hidden" and self.keys.dim > self.encoder.feature_width:
+        widths = {
+            "points": NUM_POINTS * self.encoder.head_channels,
+            "hidden": self.encoder.feature_width,
+        }
+        if self.keys.dim > widths[self.keys.layer]:
             raise ValueError(
-                f"keys.dim {self.keys.dim} is more than encoder.feature_width"
-                f" {self.encoder.feature_width}"
+                f"keys.dim {self.keys.dim} is more than the {widths[self.keys.layer]} features of"
+                f" layer {self.keys.layer}: lower it, or widen the encoder's layer"
             )
         return self
 

@@ -30,34 +30,41 @@ class Prediction(NamedTuple):
     Attributes:
       logits: of the 82 moves.
       value: the expected outcome, -1 to 1.
-      trunk: the last activations with a board, flattened.
-      hidden: the layer that both heads read.
+      points: the last activations with a board, flattened.
+      hidden: those of the whole board.
     """
 
     logits: Float[Array, "B 82"]
     value: Float[Array, " B"]
-    trunk: Float[Array, "B P"]
+    points: Float[Array, "B P"]
     hidden: Float[Array, "B H"]
 
 
 class Encoder(nnx.Module):
-    """A residual trunk, a hidden layer over the whole board, a policy and a value head."""
+    """A residual trunk, a narrow layer a point, a hidden layer over the whole board, two heads.
+
+    The policy is read from each point and from the whole board: from the hidden layer alone every
+    point's move would have to be learned for itself, much slower.
+    """
 
     def __init__(self, config: EncoderConfig, *, rngs: nnx.Rngs) -> None:
         self.trunk = ResNet(len(OBSERVATION_PLANES), config.channels, config.num_blocks, rngs=rngs)
         self.points = nnx.Linear(config.channels, config.head_channels, rngs=rngs)
         self.hidden = nnx.Linear(NUM_POINTS * config.head_channels, config.feature_width, rngs=rngs)
+        self.point_policy = nnx.Linear(config.head_channels, 1, use_bias=False, rngs=rngs)
         self.policy = nnx.Linear(config.feature_width, NUM_MOVES, rngs=rngs)
         self.value = nnx.Linear(config.feature_width, 1, rngs=rngs)
 
     def __call__(self, planes: Float[Array, "B 9 9 C"]) -> Prediction:
         trunk = self.trunk(planes)
         points = nnx.relu(self.points(trunk))
-        hidden = nnx.relu(self.hidden(points.reshape(len(points), -1)))
+        flat = points.reshape(len(points), -1)
+        hidden = nnx.relu(self.hidden(flat))
+        of_points = self.point_policy(points).reshape(len(points), NUM_POINTS)
         return Prediction(
-            logits=self.policy(hidden),
+            logits=self.policy(hidden).at[:, :NUM_POINTS].add(of_points),
             value=jnp.tanh(self.value(hidden)[:, 0]),
-            trunk=trunk.reshape(len(trunk), -1),
+            points=flat,
             hidden=hidden,
         )
 
@@ -115,6 +122,6 @@ def features(
     komi: Float[np.ndarray, " N"],
     symmetry: int = 0,
 ) -> Float[np.ndarray, "N F"]:
-    """The activations of a layer, "hidden" or "trunk", for at least one host position."""
+    """The activations of a layer, "points" or "hidden", for at least one host position."""
     told = predictions(encoder, positions, komi, symmetry)
     return np.concatenate([getattr(one, layer) for one in told])

@@ -49,7 +49,7 @@ def test_a_task_that_lists_files_takes_their_folder(tmp_path, monkeypatch):
     "settings, message",
     [
         (["encoder.channel=3"], "did you mean encoder.channels"),
-        (["keys.dim=512"], "feature_width"),
+        (["keys.dim=512", 'keys.layer="hidden"'], "256 features of layer hidden"),
         (["data.sources=[{held_out=false}]"], "held_out = true"),
         (['data.sources=[{file="a.sgf"}]'], "sha256"),
     ],

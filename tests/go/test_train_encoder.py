@@ -77,7 +77,7 @@ def test_it_learns_who_wins(go_data, go_encoder):
     assert nothing["never_seen"] == {"positions": 0}
 
 
-@pytest.mark.parametrize("layer, width", [("hidden", 16), ("trunk", 81 * 8)])
+@pytest.mark.parametrize("layer, width", [("hidden", 16), ("points", 81 * 8)])
 def test_features_do_not_depend_on_their_company(go_data, go_encoder, layer, width):
     rows = go_data.training_rows[:300]
     positions, komi = go_data.store.positions.take(rows), go_data.komi(rows)
