@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from retrieve_rl.cli.locate import folder_of, status_of
 from retrieve_rl.cli.options import Output, Place
 from retrieve_rl.cli.output import print_facts, print_json, print_table
-from retrieve_rl.errors import GateError
+from retrieve_rl.errors import DataError, GateError
 
 if TYPE_CHECKING:
     from retrieve_rl.go.config import GoConfig
@@ -104,15 +104,17 @@ def _inputs(config: "ReframeConfig") -> dict[str, dict[str, Any]]:
 
 
 def _records(config: "GoConfig") -> dict[str, dict[str, Any]]:
-    from retrieve_rl.go.sources import BUNDLED
+    from retrieve_rl.go.sources import locate
 
-    return {
-        source.file: {
-            "sha256": source.sha256,
-            "here": source.file == BUNDLED or (Path(config.data.folder) / source.file).exists(),
-        }
-        for source in config.data.sources
-    }
+    told = {}
+    for source in config.data.sources:
+        try:
+            locate(source.file, source.sha256, config.data.folder)
+        except DataError as error:
+            told[source.file] = {"here": False, "because": str(error)}
+        else:
+            told[source.file] = {"here": True}
+    return told
 
 
 def _leaves(
