@@ -43,6 +43,8 @@ expect 0 rrl build-index --keys "$folder/keys.npy" --out "$folder/index" --index
 says "recall_at_10"
 expect 0 rrl build-index --keys "$folder/keys.npy" --add "$folder/index" --out "$folder/grown"
 expect 0 rrl verify "$folder/grown"
+expect 0 rrl build-index --task go9 --preset smoke
+says "neighbor_move_agreement"
 expect 0 rrl data make rrl/hopper/medium-short-v0
 expect 0 rrl data list
 says "rrl/hopper/medium-short-v0"
