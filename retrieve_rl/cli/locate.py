@@ -62,7 +62,7 @@ def folder_of(command: str, config: "ReframeConfig | GoConfig", root: Path) -> P
 
 
 def _hash_of(config: "ReframeConfig | GoConfig") -> str:
-    if config.wing == "go":
+    if config.paper == "go":
         from retrieve_rl.go.config import config_hash
 
         return config_hash(config)

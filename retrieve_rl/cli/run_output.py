@@ -27,7 +27,7 @@ def print_plan(
         "command": command,
         "folder": str(folder),
         "status": status_of(folder),
-        "inputs": _records(config) if config.wing == "go" else _inputs(config),
+        "inputs": _records(config) if config.paper == "go" else _inputs(config),
         "config": config.model_dump(mode="json"),
     }
     if output.as_json:

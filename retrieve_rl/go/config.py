@@ -106,7 +106,7 @@ class EvaluateConfig(Strict):
 class GoConfig(Strict):
     """One run, whole. The seed samples positions, starts the encoder and draws who asks."""
 
-    wing: Literal["go"] = "go"
+    paper: Literal["go"] = "go"
     task: str
     arm: str
     preset: str

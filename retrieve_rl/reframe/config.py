@@ -133,7 +133,7 @@ class EvaluateConfig(Strict):
 class ReframeConfig(Strict):
     """One run, whole. The seed draws the experts and starts the training."""
 
-    wing: Literal["reframe"] = "reframe"
+    paper: Literal["reframe"] = "reframe"
     task: str
     arm: str
     preset: str

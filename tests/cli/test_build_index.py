@@ -85,6 +85,6 @@ def test_a_task_says_what_it_would_do(files):
     )
     assert result.exit_code == 0, result.output
     plan = json.loads(result.stdout)
-    assert plan["status"] == "not started" and plan["config"]["wing"] == "go"
+    assert plan["status"] == "not started" and plan["config"]["paper"] == "go"
     assert plan["folder"].startswith(f"{files}/build-index/go9/retrieval-smoke-s0-")
     assert plan["inputs"] == {"bundled": {"here": True}}

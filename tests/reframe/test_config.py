@@ -103,7 +103,7 @@ def test_only_bundled_sets_have_a_short_version():
         ("env.score_table=''", "go together"),
         ("data.expert_share=1.1", "data.expert_share"),
         ("retrieval.source=nobody", "retrieval.source"),
-        ("wing=go", "wing"),
+        ("paper=go", "paper"),
         ("steps", "key=value"),
     ],
 )
