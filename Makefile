@@ -58,7 +58,7 @@ bench: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure beside PyTorch and FAISS (mak
 	@$(VENV)/bin/python benchmarks/exact_search.py --faiss-python $(BENCH_VENV)/bin/python
 
 .PHONY: bench-index
-bench-index: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure indexes of one to fifty million keys (an hour, 40 GB)
+bench-index: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure indexes of one to fifty million keys (long; tens of GB)
 	@$(VENV)/bin/python benchmarks/index_tradeoff.py --faiss-python $(BENCH_VENV)/bin/python
 	@$(VENV)/bin/python benchmarks/index_50m.py
 

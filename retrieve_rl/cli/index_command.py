@@ -24,7 +24,7 @@ class OwnKeys:
 
     keys: Annotated[
         Path | None,
-        Option(metavar="FILE.npy", show_default="none", help="float32 keys [rows, width]."),
+        Option(metavar="FILE.npy", show_default="none", help="float32 keys, a row each."),
     ] = None
     values: Annotated[
         Path | None,

@@ -1,7 +1,7 @@
 """Cutting keys into cells of near ones, in one pass over keys that need not fit into memory.
 
-A search then asks only the few cells nearest to the query; with rows spread over shards at random
-it would have to ask all of them, and look at several times as many rows for the same recall.
+A search then asks only the cells nearest to the query; with rows spread over shards at random it
+would have to ask all of them.
 """
 
 import hashlib
@@ -54,11 +54,13 @@ class Prepared:
       cells: hold every row once.
       test: the recall test, with its truth.
       digest: of all keys.
+      made_from: digests of all that decides which rows a cell holds.
     """
 
     cells: list[Cell]
     test: RecallTest
     digest: str
+    made_from: dict[str, str]
 
 
 def in_pieces(rows: Rows, piece_rows: int) -> Prepared:
@@ -75,7 +77,8 @@ def in_pieces(rows: Rows, piece_rows: int) -> Prepared:
                 cells.append(Cell(rows.keys[low:high], low, half, None))
             else:
                 cells.append(Cell(rows.keys[members[low:high]], members[low:high], half, None))
-    return Prepared(cells, test, digest.hexdigest())
+    found = digest.hexdigest()
+    return Prepared(cells, test, found, _made_from(rows, found, piece_rows))
 
 
 def by_location(
@@ -93,8 +96,8 @@ def by_location(
     done = folder / "done.json"
     if done.exists():
         facts = json.loads(done.read_text())
-        if facts["digest"] == digest_of(rows.keys):
-            return _open(rows, folder, facts)
+        if facts["made_from"] == _made_from(rows, digest_of(rows.keys), shard_rows):
+            return _open(rows, folder, facts, shard_rows)
     if folder.exists():
         artifacts.remove(folder)
     folder.mkdir(parents=True)
@@ -113,18 +116,16 @@ def by_location(
             counts += _append(chunk, start, halves, cells)
             advance(start + len(chunk))
     facts = {
-        "digest": digest.hexdigest(),
+        "made_from": _made_from(rows, digest.hexdigest(), shard_rows),
         "cells": [
             {"name": path.name, "half": half, "center": center.tolist(), "count": int(count)}
             for (half, center, path), count in zip(cells, counts, strict=True)
             if count
         ],
-        "dim": rows.keys.shape[1],
-        "shard_rows": shard_rows,
     }
     artifacts.save_arrays(folder / "truth.npz", dict(zip(_TRUTH, test.truth, strict=True)))
     artifacts.write_file(done, artifacts.to_json(facts))
-    return _open(rows, folder, facts)
+    return _open(rows, folder, facts, shard_rows)
 
 
 _TRUTH = ("indices", "distances")
@@ -138,22 +139,31 @@ def digest_of(keys: Float[np.ndarray, "N D"]) -> str:
     return digest.hexdigest()
 
 
-def _open(rows: Rows, folder: Path, facts: dict[str, Any]) -> Prepared:
+def _made_from(rows: Rows, keys_digest: str, shard_rows: int) -> dict[str, str]:
+    halves = {} if rows.second_half is None else {"second_half": rows.second_half}
+    return {
+        "keys": keys_digest,
+        "halves": artifacts.sha256_of_arrays(halves),
+        "shard_rows": str(shard_rows),
+    }
+
+
+def _open(rows: Rows, folder: Path, facts: dict[str, Any], shard_rows: int) -> Prepared:
     test = RecallTest.draw(rows.keys)
     truth = artifacts.load_arrays(folder / "truth.npz")
     test = test.knowing(Neighbors(*(truth[name] for name in _TRUTH)))
     cells = []
     for cell in facts["cells"]:
         path, count = folder / cell["name"], cell["count"]
-        shape = (count, facts["dim"])
+        shape = (count, rows.keys.shape[1])
         keys = np.memmap(path.with_suffix(".keys"), np.float32, "r", shape=shape)
         ids = np.memmap(path.with_suffix(".rows"), np.int32, "r", shape=(count,))
-        pieces = -(-count // facts["shard_rows"])
+        pieces = -(-count // shard_rows)
         center = np.asarray(cell["center"], np.float32)
         for part in np.array_split(np.arange(count), pieces):
             piece = slice(int(part[0]), int(part[-1]) + 1)
             cells.append(Cell(keys[piece], np.array(ids[piece]), cell["half"], center))
-    return Prepared(cells, test, facts["digest"])
+    return Prepared(cells, test, facts["made_from"]["keys"], facts["made_from"])
 
 
 def _look_over(chunk: np.ndarray, start: int, digest: Any, test: RecallTest) -> RecallTest:

@@ -13,9 +13,10 @@ from jaxtyping import Float
 
 from retrieve_rl import artifacts
 from retrieve_rl.errors import MissingDependencyError, ResourceError
-from retrieve_rl.retrieval.memory import KIND, open_shard
+from retrieve_rl.retrieval.keys import check_finite
+from retrieve_rl.retrieval.memory_files import KIND, open_shard
 from retrieve_rl.retrieval.neighbors import Neighbors
-from retrieve_rl.retrieval.sharded import cells_asked, merge, no_neighbors
+from retrieve_rl.retrieval.sharded import cells_asked, nearest_of
 from retrieve_rl.types import Array
 
 # A fraction, so that actors that wait for queries leave the processors to others.
@@ -63,6 +64,7 @@ class RayShardedIndex:
           ResourceError: a shard gave no answer within the time allowed; names the shard.
         """
         queries = np.ascontiguousarray(queries, np.float32)
+        check_finite(queries, "the query matrix")
         asked = cells_asked(self._centers, queries, self._num_cells_to_search)
         sent = [number for number, asks in enumerate(asked) if asks.any()]
         answers = self._collect(
@@ -71,12 +73,8 @@ class RayShardedIndex:
                 for number in sent
             }
         )
-        best = no_neighbors(len(queries), num_neighbors)
-        for number, answer in answers.items():
-            asks = asked[number]
-            found = [Neighbors(*(part[asks] for part in best)), Neighbors(*answer)]
-            best.indices[asks], best.distances[asks] = merge(found, num_neighbors)
-        return best
+        found = ((number, Neighbors(*answer)) for number, answer in answers.items())
+        return nearest_of(found, asked, num_neighbors)
 
     def close(self) -> None:
         """Ends the actors."""

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from retrieve_rl.errors import DataError
+from retrieve_rl.retrieval.keys import check_finite
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.retrieval.scann_config import ScannParameters, config_text
 from retrieve_rl.types import Array
@@ -119,9 +120,7 @@ class ScannIndex:
             raise ValueError(f"num_neighbors must be at least 1, found {num_neighbors}")
         if queries.shape[1] != self.dim:
             raise ValueError(f"keys have width {self.dim}, queries {queries.shape[1]}")
-        finite = np.isfinite(queries).all(axis=1)
-        if not finite.all():
-            raise DataError(f"query {int(np.argmin(finite))} is not finite")
+        check_finite(queries, "the query matrix")
         if not len(queries):
             return _padded(np.zeros((0, 0), np.int32), np.zeros((0, 0)), num_neighbors)
         asked = min(num_neighbors, self.num_keys)

@@ -74,7 +74,7 @@ class ShardBuilds:
                 stop.raise_if_requested(
                     f"{number} of {len(cells)} shards are kept: run again to go on"
                 )
-                made_from = self._made_from(prepared.digest, number)
+                made_from = {**prepared.made_from, "shard": self._shard_options(number)}
                 if not _is_built(folder, made_from):
                     self._build(cell, folder, made_from)
                 advance(number + 1)
@@ -106,9 +106,8 @@ class ShardBuilds:
         with created as building:
             save_shard(building, shard)
 
-    def _made_from(self, keys_digest: str, number: int) -> dict[str, str]:
-        options = f"{self.kind} {self.reorder} {self.shard_rows} from {self.first_row}"
-        return {"keys": keys_digest, "shard": f"{number} {options}"}
+    def _shard_options(self, number: int) -> str:
+        return f"{number} {self.kind} {self.reorder} from {self.first_row}"
 
 
 def _is_built(folder: Path, made_from: dict[str, str]) -> bool:

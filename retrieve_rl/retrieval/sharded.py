@@ -1,13 +1,14 @@
 """Several indexes that answer as one, merged exactly."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from retrieve_rl.retrieval.index import StoredIndex
+from retrieve_rl.retrieval.keys import check_finite
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.types import Array
 
@@ -60,16 +61,19 @@ class ShardedIndex:
 
         One shard after the other: each spreads its queries over all cores, and so reads every leaf
         once a core for the whole batch.
+
+        Raises:
+          DataError: a query is not finite.
         """
         queries = np.asarray(queries)
-        best = no_neighbors(len(queries), num_neighbors)
-        for shard, asks in zip(self.shards, self.asked(queries), strict=True):
-            if not asks.any():
-                continue
-            found = shard.search(queries[asks], num_neighbors)
-            kept = merge([Neighbors(*(part[asks] for part in best)), found], num_neighbors)
-            best.indices[asks], best.distances[asks] = kept
-        return best
+        check_finite(queries, "the query matrix")
+        asked = self.asked(queries)
+        answers = (
+            (number, shard.search(queries[asked[number]], num_neighbors))
+            for number, shard in enumerate(self.shards)
+            if asked[number].any()
+        )
+        return nearest_of(answers, asked, num_neighbors)
 
     def asked(self, queries: Float[Array, "B D"]) -> Bool[np.ndarray, "S B"]:
         """Which shards each query is sent to."""
@@ -94,6 +98,18 @@ def cells_asked(
     np.put_along_axis(near, order, True, axis=0)
     asked[cells] = near
     return asked
+
+
+def nearest_of(
+    answers: Iterable[tuple[int, Neighbors]], asked: Bool[np.ndarray, "S B"], num_neighbors: int
+) -> Neighbors:
+    """The nearest of shards' answers, each (shard, what it found for the queries that asked it)."""
+    best = no_neighbors(asked.shape[1], num_neighbors)
+    for number, found in answers:
+        asks = asked[number]
+        kept = merge([Neighbors(*(part[asks] for part in best)), found], num_neighbors)
+        best.indices[asks], best.distances[asks] = kept
+    return best
 
 
 def no_neighbors(num_queries: int, num_neighbors: int) -> Neighbors:

@@ -10,8 +10,8 @@ from retrieve_rl.retrieval.sharded import ShardedIndex
 _REORDERING = (20, 40, 75, 150, 300, 800)
 _SHARES_OF_LEAVES = tuple(0.0025 * 2 ** (step / 4) for step in range(35)) + (1.0,)
 _SHARES_OF_CELLS = (0.1, 0.15, 0.22, 0.3, 0.45, 0.65, 1.0)
-# Measured beside a block of hashed keys read in a stream: a candidate scored again is read from
-# memory at random; a call to a shard has an overhead.
+# Beside a block of hashed keys, read in a stream: a candidate scored again is read from memory at
+# random; what a call to a shard costs beside is an estimate.
 _BLOCKS_PER_REORDERING = 3000.0
 _BLOCKS_PER_CELL = 60_000.0
 

@@ -248,6 +248,36 @@ def test_shards_of_other_keys_are_not_taken_over(games, tmp_path, monkeypatch):
     np.testing.assert_allclose(neighbors.distances, 0.0, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_shards_of_other_halves_are_not_taken_over(games, tmp_path, monkeypatch, kind):
+    """The same keys, broken off with one pair of halves and built with another."""
+    stop, save = StopRequest(), shard_builds.save_shard
+
+    def stopping(folder, shard):
+        stop.signal_number = 15
+        save(folder, shard)
+
+    one, other = (games._replace(second_half=second_half(games.groups, seed)) for seed in (1, 2))
+    monkeypatch.setattr(shard_builds, "save_shard", stopping)
+    with pytest.raises(Interrupted):
+        build(one, tmp_path / "m", stop=stop, kind=kind, shard_rows=500)
+    monkeypatch.setattr(shard_builds, "save_shard", save)
+    build(other, tmp_path / "m", kind=kind, shard_rows=500)
+    memory = open_memory(tmp_path / "m")
+    for number in (0, 1):
+        rows = np.asarray(memory.half(number).search(games.keys, 5).indices)
+        assert np.all(other.second_half[rows] == bool(number))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_query_that_is_not_finite_is_refused(games, tmp_path, kind):
+    build(games, tmp_path / "m", kind=kind)
+    queries = games.keys[:3].copy()
+    queries[2, 0] = np.nan
+    with pytest.raises(DataError, match="query matrix is not finite in row 2"):
+        retrieve(open_memory(tmp_path / "m"), queries, 2)
+
+
 def test_a_changed_byte_is_noticed(games, tmp_path):
     build(games, tmp_path / "m", kind="scann")
     file = tmp_path / "m/shards/00000/index/hashed_dataset.npy"

@@ -54,7 +54,7 @@ def test_more_is_searched_where_more_is_asked_for(keys):
 def test_a_query_that_is_not_finite_is_refused(keys, bad):
     queries = keys[:3].copy()
     queries[1, 4] = bad
-    with pytest.raises(DataError, match="query 1 is not finite"):
+    with pytest.raises(DataError, match="query matrix is not finite in row 1"):
         build(keys[:50]).search(queries, 2)
 
 
