@@ -10,19 +10,16 @@ from retrieve_rl import artifacts
 from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.retrieval import resources
-from retrieve_rl.retrieval.cells import digest_of
 from retrieve_rl.retrieval.index import Choice, Kind, choose
 from retrieve_rl.retrieval.memory import Memory, open_memory
 from retrieve_rl.retrieval.memory_files import KIND, Parent, write_memory
+from retrieve_rl.retrieval.pieces import digest_of
 from retrieve_rl.retrieval.rows import Rows, bytes_beside_keys, check, digests_beside_keys
 from retrieve_rl.retrieval.scann_config import Reorder
 from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.retrieval.shard_builds import ShardBuilds
 from retrieve_rl.retrieval.tuning import searched_like, tune
 from retrieve_rl.signals import StopRequest
-
-SHARD_ROWS = 5_000_000
-"""Rows of a shard, at most: ScaNN's memory while building and saving grows with them."""
 
 Report = dict[str, Any]
 
@@ -35,14 +32,14 @@ class IndexOptions:
       kind: exact or scann; None chooses by the number of keys and by what is installed.
       wanted_recall: recall@10 for which a ScaNN index is tuned.
       reorder: how ScaNN keeps the keys it scores its best candidates with.
-      shard_rows: rows of a shard, at most.
+      shard_rows: rows of a shard, at most; None: all make one. Every query pays for every shard.
       max_memory: bytes the build may take; None: what the machine has free.
     """
 
     kind: Kind | None = None
     wanted_recall: float = 0.95
     reorder: Reorder = "bfloat16"
-    shard_rows: int = SHARD_ROWS
+    shard_rows: int | None = None
     max_memory: float | None = None
 
 
@@ -174,7 +171,6 @@ def _need(rows: Rows, choice: Choice, options: IndexOptions) -> resources.Need:
         choice.kind,
         options.reorder,
         value_bytes=bytes_beside_keys(rows),
-        shard_rows=options.shard_rows,
     )
 
 

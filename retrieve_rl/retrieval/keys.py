@@ -1,11 +1,9 @@
 """Key matrices on disk: written in resumable chunks, memory-mapped, checked before any search."""
 
-import hashlib
 import mmap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -19,7 +17,6 @@ from retrieve_rl.types import Array
 KIND = "keys"
 FILE_NAME = "keys.npy"
 CHUNK_ROWS = 262_144
-_SAMPLED = 16
 
 EncodeFn = Callable[[int, int], Float[Array, "R D"]]
 
@@ -62,31 +59,6 @@ def check_finite(keys: Float[Array, "R D"], name: str, *, first_row: int = 0) ->
     if not finite.all():
         row = first_row + int(np.argmin(finite))
         raise DataError(f"{name} is not finite in row {row}; remove that row or mend it")
-
-
-class Survey(NamedTuple):
-    """What one pass over the keys tells.
-
-    Attributes:
-      sha256: digest of their shape and bytes.
-      variances: of every dimension, from a sixteenth of the rows.
-    """
-
-    sha256: str
-    variances: Float[np.ndarray, " D"]
-
-
-def survey(keys: Float[Array, "N D"], name: str, *, first_row: int = 0) -> Survey:
-    """Reads all keys once. Raises DataError as `check_finite`."""
-    digest = hashlib.sha256(repr(keys.shape).encode())
-    sampled = []
-    for start, chunk in chunks(keys):
-        chunk = np.ascontiguousarray(chunk)
-        check_finite(chunk, name, first_row=first_row + start)
-        digest.update(chunk.data)
-        sampled.append(chunk[::_SAMPLED])
-    variances = np.concatenate(sampled).var(axis=0, dtype=np.float64)
-    return Survey(digest.hexdigest(), variances)
 
 
 @contextmanager

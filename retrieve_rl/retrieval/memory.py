@@ -1,11 +1,4 @@
-"""A memory: an index and the values beside its keys, as one artifact on disk.
-
-memory/
-  MANIFEST.json
-  shards/00000/     an index over some of the rows; rows.npy where they are not consecutive
-  values/00000/     one npy file a column; a folder for every time rows were added
-  groups/00000/
-"""
+"""A memory: an index and the values beside its keys, as one artifact on disk (`memory_files`)."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,7 +58,7 @@ def open_memory(path: Path) -> Memory:
     segments = [f"{number:05d}" for number in range(facts["num_segments"])]
     groups = open_columns([path / GROUPS / name for name in segments if facts["has_groups"]])
     return Memory(
-        index=ShardedIndex(shards, facts["num_cells_to_search"]),
+        index=ShardedIndex(shards),
         values=open_columns([path / "values" / name for name in segments]),
         groups=groups.get(GROUPS),
         manifest=manifest,

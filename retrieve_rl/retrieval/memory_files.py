@@ -33,7 +33,6 @@ def open_shard(folder: Path, facts: dict[str, Any], dim: int) -> Shard:
         rows = np.load(folder / ROWS_NAME, allow_pickle=False)
     if facts["kind"] == "exact":
         return Shard(ExactIndex.load(folder / "index"), rows, facts["half"])
-    center = None if facts["center"] is None else np.asarray(facts["center"], np.float32)
     index = ScannIndex.load(
         folder / "index",
         ScannParameters.model_validate_json(artifacts.to_json(facts["parameters"])),
@@ -42,7 +41,7 @@ def open_shard(folder: Path, facts: dict[str, Any], dim: int) -> Shard:
     )
     search = ("num_leaves_to_search", "reordering_num_neighbors")
     searched = index.searching(**{name: facts[name] for name in search})
-    return Shard(searched, rows, facts["half"], center)
+    return Shard(searched, rows, facts["half"])
 
 
 def describe_shard(shard: Shard) -> dict[str, Any]:
@@ -52,7 +51,6 @@ def describe_shard(shard: Shard) -> dict[str, Any]:
         "num_keys": shard.index.num_keys,
         "first_row": shard.rows if isinstance(shard.rows, int) else None,
         "half": shard.half,
-        "center": None if shard.center is None else shard.center.tolist(),
     }
     if isinstance(shard.index, ScannIndex):
         facts |= {
@@ -62,14 +60,6 @@ def describe_shard(shard: Shard) -> dict[str, Any]:
             "reordering_num_neighbors": shard.index.reordering_num_neighbors,
         }
     return facts
-
-
-def save_shard(folder: Path, shard: Shard) -> None:
-    """Writes the shard's files into the empty `folder`."""
-    (folder / "index").mkdir(parents=True)
-    shard.index.save(folder / "index")
-    if not isinstance(shard.rows, int):
-        np.save(folder / ROWS_NAME, shard.rows, allow_pickle=False)
 
 
 class Parent(NamedTuple):
@@ -99,7 +89,6 @@ def write_memory(
     facts = {
         "dim": index.dim,
         "shards": [describe_shard(shard) for shard in index.shards],
-        "num_cells_to_search": index.num_cells_to_search,
         "num_segments": segment + 1,
         "has_groups": rows.groups is not None,
         "ancestors": [*old["ancestors"], parent.manifest.digest] if old and parent else [],

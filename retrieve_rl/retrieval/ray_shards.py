@@ -16,7 +16,7 @@ from retrieve_rl.errors import MissingDependencyError, ResourceError
 from retrieve_rl.retrieval.keys import check_finite
 from retrieve_rl.retrieval.memory_files import KIND, open_shard
 from retrieve_rl.retrieval.neighbors import Neighbors
-from retrieve_rl.retrieval.sharded import cells_asked, nearest_of
+from retrieve_rl.retrieval.sharded import nearest_of
 from retrieve_rl.types import Array
 
 # A fraction, so that actors that wait for queries leave the processors to others.
@@ -44,11 +44,6 @@ class RayShardedIndex:
         facts = artifacts.read_manifest(self._path, kind=KIND).metadata
         self.dim: int = facts["dim"]
         self.num_keys = sum(shard["num_keys"] for shard in facts["shards"])
-        self._num_cells_to_search = facts["num_cells_to_search"]
-        self._centers = [
-            None if shard["center"] is None else np.asarray(shard["center"], np.float32)
-            for shard in facts["shards"]
-        ]
         actor = self._ray.remote(num_cpus=_CPUS_PER_ACTOR, max_restarts=-1, max_task_retries=-1)(
             _ShardActor
         )
@@ -65,16 +60,15 @@ class RayShardedIndex:
         """
         queries = np.ascontiguousarray(queries, np.float32)
         check_finite(queries, "the query matrix")
-        asked = cells_asked(self._centers, queries, self._num_cells_to_search)
-        sent = [number for number, asks in enumerate(asked) if asks.any()]
+        sent = self._ray.put(queries)
         answers = self._collect(
             {
-                number: self.actors[number].search.remote(queries[asked[number]], num_neighbors)
-                for number in sent
+                number: actor.search.remote(sent, num_neighbors)
+                for number, actor in enumerate(self.actors)
             }
         )
-        found = ((number, Neighbors(*answer)) for number, answer in answers.items())
-        return nearest_of(found, asked, num_neighbors)
+        found = (Neighbors(*answer) for answer in answers.values())
+        return nearest_of(found, len(queries), num_neighbors)
 
     def close(self) -> None:
         """Ends the actors."""

@@ -30,9 +30,7 @@ class Need(NamedTuple):
         return f"about {memory:.2g} GiB of memory and {disk:.2g} GiB of disk"
 
 
-def need_of(
-    num_keys: int, dim: int, kind: Kind, reorder: Reorder, *, value_bytes: int, shard_rows: int
-) -> Need:
+def need_of(num_keys: int, dim: int, kind: Kind, reorder: Reorder, *, value_bytes: int) -> Need:
     """What building and then opening an index over `num_keys` keys of width `dim` takes."""
     if kind == "exact":
         # The matrix, its blocks, and the copy they are cut from.
@@ -41,9 +39,7 @@ def need_of(
     codes, token = dim / 4, 4
     # In memory ScaNN holds the codes twice: as stored, and transposed for the processor's tables.
     memory = num_keys * (kept + 2 * codes + 2 * token)
-    # Keys of more than one shard are copied into cells while the index is built.
-    cells = num_keys * (4 * dim + 4) if num_keys > shard_rows else 0
-    return Need(_PROCESS + memory, num_keys * (kept + codes + token) + cells + value_bytes)
+    return Need(_PROCESS + memory, num_keys * (kept + codes + token) + value_bytes)
 
 
 def check(need: Need, folder: Path, max_memory: float | None = None) -> None:

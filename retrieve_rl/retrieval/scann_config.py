@@ -14,9 +14,10 @@ Reorder = Literal["float32", "bfloat16", "int8"]
 
 TREE_FROM = 1000
 """Keys from which a tree of leaves is worth its training."""
-_TRAINING_SAMPLE = 100_000
-_DIMS_PER_BLOCK = 2
-_CODEWORDS = 16
+_TRAINING_SAMPLE, _SAMPLE_PER_LEAF = 100_000, 20
+_BLOCKS_PER_DIM = 3 / 8
+CODEWORDS = 16
+"""Of a block of asymmetric hashing: four bits."""
 
 
 class ScannParameters(Strict):
@@ -36,12 +37,12 @@ class ScannParameters(Strict):
 def parameters_for(
     num_keys: int, variances: Float[Array, " D"], reorder: Reorder = "bfloat16"
 ) -> ScannParameters:
-    """About sqrt(N) leaves, and half as many blocks as dimensions, cut to suit the variances."""
+    """About sqrt(2 N) leaves, and three blocks for eight dimensions, cut to suit the variances."""
     if num_keys < TREE_FROM:
         return ScannParameters(num_leaves=0, block_widths=(), reorder=reorder)
-    num_blocks = math.ceil(len(variances) / _DIMS_PER_BLOCK)
+    num_blocks = math.ceil(_BLOCKS_PER_DIM * len(variances))
     return ScannParameters(
-        num_leaves=round(math.sqrt(num_keys)),
+        num_leaves=round(math.sqrt(2 * num_keys)),
         block_widths=block_widths(variances, num_blocks),
         reorder=reorder,
     )
@@ -61,7 +62,7 @@ def block_widths(variances: Float[Array, " D"], num_blocks: int) -> tuple[int, .
 
     def error(start: int, stop: int) -> float:
         m = stop - start
-        return m * math.exp((log_sums[stop] - log_sums[start]) / m) * _CODEWORDS ** (-2 / m)
+        return m * math.exp((log_sums[stop] - log_sums[start]) / m) * CODEWORDS ** (-2 / m)
 
     best = np.full((num_blocks + 1, width + 1), np.inf)
     came_from = np.zeros((num_blocks + 1, width + 1), np.int64)
@@ -103,7 +104,7 @@ def _partitioning(num_leaves: int) -> str:
   single_machine_center_initialization: DEFAULT_KMEANS_PLUS_PLUS
   partitioning_distance {{ distance_measure: "SquaredL2Distance" }}
   query_spilling {{ spilling_type: FIXED_NUMBER_OF_CENTERS max_spill_centers: {num_leaves} }}
-  expected_sample_size: {_TRAINING_SAMPLE}
+  expected_sample_size: {max(_TRAINING_SAMPLE, _SAMPLE_PER_LEAF * num_leaves)}
   query_tokenization_distance_override {{ distance_measure: "SquaredL2Distance" }}
   partitioning_type: GENERIC
   query_tokenization_type: FLOAT
@@ -121,7 +122,7 @@ def _hashing(widths: tuple[int, ...], dim: int) -> str:
   use_residual_quantization: False
   use_global_topn: False
   quantization_distance {{ distance_measure: "SquaredL2Distance" }}
-  num_clusters_per_block: {_CODEWORDS}
+  num_clusters_per_block: {CODEWORDS}
   projection {{ input_dim: {dim} projection_type: VARIABLE_CHUNK {blocks} }}
   fixed_point_lut_conversion_options {{ float_to_int_conversion_method: ROUND }}
   noise_shaping_threshold: nan

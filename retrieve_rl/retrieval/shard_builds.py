@@ -2,26 +2,25 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from retrieve_rl import artifacts
 from retrieve_rl.errors import DataError
 from retrieve_rl.progress import Reporter
-from retrieve_rl.retrieval.cells import Cell, Prepared, by_location, in_pieces
 from retrieve_rl.retrieval.exact import ExactIndex
 from retrieve_rl.retrieval.index import Kind, StoredIndex
-from retrieve_rl.retrieval.memory_files import describe_shard, open_shard, save_shard
+from retrieve_rl.retrieval.memory_files import ROWS_NAME, describe_shard, open_shard
+from retrieve_rl.retrieval.pieces import Piece, cut, survey
 from retrieve_rl.retrieval.quality import RecallTest
 from retrieve_rl.retrieval.rows import Rows
-from retrieve_rl.retrieval.scann_config import Reorder, parameters_for
-from retrieve_rl.retrieval.scann_index import ScannIndex
+from retrieve_rl.retrieval.scann_build import build_scann
+from retrieve_rl.retrieval.scann_config import Reorder
 from retrieve_rl.retrieval.sharded import Shard, ShardedIndex
 from retrieve_rl.signals import StopRequest
 
 KIND = "index-shard"
-# Rows from which the variances of the dimensions are estimated.
-_VARIANCE_SAMPLE = 65_536
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,14 @@ class ShardBuilds:
       folder: where what is finished waits.
       kind: of index.
       reorder: for ScaNN.
-      shard_rows: rows of a shard, at most.
+      shard_rows: rows of a shard, at most; None: all make one.
       first_row: number of the first row in the whole.
     """
 
     folder: Path
     kind: Kind
     reorder: Reorder
-    shard_rows: int
+    shard_rows: int | None
     first_row: int = 0
 
     def run(self, rows: Rows, reporter: Reporter, stop: StopRequest) -> Built:
@@ -66,55 +65,69 @@ class ShardBuilds:
           DataError: a key is not finite.
           Interrupted: a signal asked to stop; the shards so far are kept.
         """
-        prepared = self._prepare(rows, reporter, stop)
-        cells = prepared.cells
-        folders = [self.folder / f"{number:05d}" for number in range(len(cells))]
-        with reporter.track("building shards", len(cells)) as advance:
-            for number, (cell, folder) in enumerate(zip(cells, folders, strict=True)):
-                stop.raise_if_requested(
-                    f"{number} of {len(cells)} shards are kept: run again to go on"
-                )
-                made_from = {**prepared.made_from, "shard": self._shard_options(number)}
-                if not _is_built(folder, made_from):
-                    self._build(cell, folder, made_from)
-                advance(number + 1)
-        facts = [artifacts.read_manifest(folder).metadata for folder in folders]
-        shards = (
-            open_shard(folder, shard, rows.keys.shape[1])
-            for folder, shard in zip(folders, facts, strict=True)
-        )
-        return Built(ShardedIndex(tuple(shards)), folders, prepared.test, prepared.digest)
+        test, digest = survey(rows.keys)
+        halves = {} if rows.second_half is None else {"second_half": rows.second_half}
+        made_from = {"keys": digest, "halves": artifacts.sha256_of_arrays(halves)}
+        pieces = cut(rows, self.shard_rows or len(rows.keys))
+        folders = [self.folder / f"{number:05d}" for number in range(len(pieces))]
+        shards = []
+        for number, (piece, folder) in enumerate(zip(pieces, folders, strict=True)):
+            stop.raise_if_requested(
+                f"{number} of {len(pieces)} shards are kept: run again to go on"
+            )
+            asked = f"{number} of {len(pieces)} {self.kind} {self.reorder} from {self.first_row}"
+            shard = self._opened(folder, {**made_from, "shard": asked}, rows.keys.shape[1])
+            if shard is None:
+                reporter.say(f"building shard {number + 1} of {len(pieces)}")
+                shard = self._build(piece, folder, {**made_from, "shard": asked}, reporter, stop)
+            shards.append(shard)
+        return Built(ShardedIndex(tuple(shards)), folders, test, digest)
 
-    def _prepare(self, rows: Rows, reporter: Reporter, stop: StopRequest) -> Prepared:
-        if self.kind == "exact" or len(rows.keys) <= self.shard_rows:
-            return in_pieces(rows, self.shard_rows)
-        return by_location(rows, self.folder / "cells", self.shard_rows, reporter, stop)
+    def _opened(self, folder: Path, made_from: dict[str, str], dim: int) -> Shard | None:
+        """The whole shard of this very build in `folder`, if it is there."""
+        if not folder.exists():
+            return None
+        try:
+            manifest = artifacts.verify(folder, kind=KIND)
+        except DataError:
+            return None
+        if manifest.made_from != made_from:
+            return None
+        return open_shard(folder, manifest.metadata, dim)
 
-    def _build(self, cell: Cell, folder: Path, made_from: dict[str, str]) -> None:
-        index: StoredIndex
-        if self.kind == "exact":
-            index = ExactIndex.build(cell.keys)
-        else:
-            sample = cell.keys[:: max(1, len(cell.keys) // _VARIANCE_SAMPLE)]
-            variances = np.var(sample, axis=0, dtype=np.float64)
-            parameters = parameters_for(len(cell.keys), variances, self.reorder)
-            index = ScannIndex.build(cell.keys, parameters)
-        shard = Shard(index, cell.rows + self.first_row, cell.half, cell.center)
+    def _build(
+        self,
+        piece: Piece,
+        folder: Path,
+        made_from: dict[str, str],
+        reporter: Reporter,
+        stop: StopRequest,
+    ) -> Shard:
+        facts: dict[str, Any] = {}
+        linked: dict[str, Any] = {}
         created = artifacts.create(
-            folder, kind=KIND, made_from=made_from, metadata=describe_shard(shard)
+            folder, kind=KIND, made_from=made_from, metadata=facts, described=linked
         )
         with created as building:
-            save_shard(building, shard)
-
-    def _shard_options(self, number: int) -> str:
-        return f"{number} {self.kind} {self.reorder} from {self.first_row}"
-
-
-def _is_built(folder: Path, made_from: dict[str, str]) -> bool:
-    """Whether the whole shard of this very build lies in `folder`."""
-    if not folder.exists():
-        return False
-    try:
-        return artifacts.verify(folder, kind=KIND).made_from == made_from
-    except DataError:
-        return False
+            files = building / "index"
+            files.mkdir()
+            index: StoredIndex
+            if self.kind == "exact":
+                index = ExactIndex.build(piece.take(0, len(piece)))
+                index.save(files)
+            else:
+                index, entries = build_scann(
+                    piece,
+                    self.reorder,
+                    files,
+                    codes=folder.with_name(f"{folder.name}-codes"),
+                    made_from=made_from,
+                    reporter=reporter,
+                    stop=stop,
+                )
+                linked |= {f"index/{name}": entry for name, entry in entries.items()}
+            shard = Shard(index, piece.rows_from(self.first_row), piece.half)
+            if not isinstance(shard.rows, int):
+                np.save(building / ROWS_NAME, shard.rows, allow_pickle=False)
+            facts |= describe_shard(shard)
+        return shard

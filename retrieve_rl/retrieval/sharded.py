@@ -1,11 +1,10 @@
 """Several indexes that answer as one, merged exactly."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from retrieve_rl.retrieval.index import StoredIndex
 from retrieve_rl.retrieval.keys import check_finite
@@ -22,13 +21,11 @@ class Shard:
       rows: the row of the whole that each of its own rows is: the number of the first where they
         follow one another, else an array of them.
       half: 0 or 1 where the rows were split into two halves by group.
-      center: around which its keys lie; None where they may lie anywhere.
     """
 
     index: StoredIndex
     rows: int | Int[np.ndarray, " N"] = 0
     half: int | None = None
-    center: Float[np.ndarray, " D"] | None = None
 
     def search(self, queries: Float[Array, "B D"], num_neighbors: int) -> Neighbors:
         """As the index does, in row numbers of the whole."""
@@ -41,12 +38,9 @@ class ShardedIndex:
 
     Attributes:
       shards: at least one; together they hold each row once.
-      num_cells_to_search: of the shards with a center, how many of the nearest are asked; shards
-        without one always are.
     """
 
     shards: tuple[Shard, ...]
-    num_cells_to_search: int = sys.maxsize
 
     @property
     def num_keys(self) -> int:
@@ -67,48 +61,15 @@ class ShardedIndex:
         """
         queries = np.asarray(queries)
         check_finite(queries, "the query matrix")
-        asked = self.asked(queries)
-        answers = (
-            (number, shard.search(queries[asked[number]], num_neighbors))
-            for number, shard in enumerate(self.shards)
-            if asked[number].any()
-        )
-        return nearest_of(answers, asked, num_neighbors)
-
-    def asked(self, queries: Float[Array, "B D"]) -> Bool[np.ndarray, "S B"]:
-        """Which shards each query is sent to."""
-        centers = [shard.center for shard in self.shards]
-        return cells_asked(centers, queries, self.num_cells_to_search)
+        answers = (shard.search(queries, num_neighbors) for shard in self.shards)
+        return nearest_of(answers, len(queries), num_neighbors)
 
 
-def cells_asked(
-    centers: Sequence[Float[np.ndarray, " D"] | None],
-    queries: Float[Array, "B D"],
-    num_cells_to_search: int,
-) -> Bool[np.ndarray, "S B"]:
-    """The cells with the nearest centers, and all shards that have none."""
-    asked = np.ones((len(centers), len(queries)), bool)
-    cells = [number for number, center in enumerate(centers) if center is not None]
-    if num_cells_to_search >= len(cells):
-        return asked
-    known = np.stack([center for center in centers if center is not None])
-    distances = np.sum(known**2, axis=1)[:, None] - 2 * known @ queries.T  # [C, B]
-    order = np.argsort(distances, axis=0, kind="stable")[:num_cells_to_search]
-    near = np.zeros(distances.shape, bool)
-    np.put_along_axis(near, order, True, axis=0)
-    asked[cells] = near
-    return asked
-
-
-def nearest_of(
-    answers: Iterable[tuple[int, Neighbors]], asked: Bool[np.ndarray, "S B"], num_neighbors: int
-) -> Neighbors:
-    """The nearest of shards' answers, each (shard, what it found for the queries that asked it)."""
-    best = no_neighbors(asked.shape[1], num_neighbors)
-    for number, found in answers:
-        asks = asked[number]
-        kept = merge([Neighbors(*(part[asks] for part in best)), found], num_neighbors)
-        best.indices[asks], best.distances[asks] = kept
+def nearest_of(answers: Iterable[Neighbors], num_queries: int, num_neighbors: int) -> Neighbors:
+    """The nearest of shards' answers, holding one more of them at a time."""
+    best = no_neighbors(num_queries, num_neighbors)
+    for found in answers:
+        best = merge([best, found], num_neighbors)
     return best
 
 

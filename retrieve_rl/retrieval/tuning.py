@@ -9,24 +9,20 @@ from retrieve_rl.retrieval.sharded import ShardedIndex
 
 _REORDERING = (20, 40, 75, 150, 300, 800)
 _SHARES_OF_LEAVES = tuple(0.0025 * 2 ** (step / 4) for step in range(35)) + (1.0,)
-_SHARES_OF_CELLS = (0.1, 0.15, 0.22, 0.3, 0.45, 0.65, 1.0)
 # Beside a block of hashed keys, read in a stream: a candidate scored again is read from memory at
-# random; what a call to a shard costs beside is an estimate.
+# random.
 _BLOCKS_PER_REORDERING = 3000.0
-_BLOCKS_PER_CELL = 60_000.0
 
 
-def searching(
-    index: ShardedIndex, share_of_leaves: float, reordering: int, share_of_cells: float = 1.0
-) -> ShardedIndex:
-    """Every query asks this share of the cells, and of their leaves; a call rescores so many."""
+def searching(index: ShardedIndex, share_of_leaves: float, reordering: int) -> ShardedIndex:
+    """Every query asks this share of each shard's leaves, and rescores so many candidates there."""
     shards = tuple(
         replace(shard, index=_searching(shard.index, share_of_leaves, reordering))
         if isinstance(shard.index, ScannIndex)
         else shard
         for shard in index.shards
     )
-    return ShardedIndex(shards, max(1, math.ceil(share_of_cells * _num_cells(index))))
+    return ShardedIndex(shards)
 
 
 def searched_like(index: ShardedIndex, shards: ShardedIndex) -> ShardedIndex:
@@ -48,23 +44,18 @@ def tune(index: ShardedIndex, test: RecallTest, wanted: float) -> ShardedIndex:
     measured = max(len(test.rows) * RECALL_AT, 1)
     aim = min(wanted + math.sqrt(wanted * (1 - wanted) / measured), 1.0)
     best, best_cost = None, math.inf
-    for share_of_cells in _SHARES_OF_CELLS if _num_cells(index) > 1 else (1.0,):
-        for reordering in _REORDERING:
-            low, high = 0, len(_SHARES_OF_LEAVES)
-            while low < high:
-                middle = (low + high) // 2
-                candidate = searching(index, _SHARES_OF_LEAVES[middle], reordering, share_of_cells)
-                if _cost(candidate) >= best_cost:
-                    high = middle
-                elif test.recall(candidate) >= aim:
-                    best, best_cost, high = candidate, _cost(candidate), middle
-                else:
-                    low = middle + 1
+    for reordering in _REORDERING:
+        low, high = 0, len(_SHARES_OF_LEAVES)
+        while low < high:
+            middle = (low + high) // 2
+            candidate = searching(index, _SHARES_OF_LEAVES[middle], reordering)
+            if _cost(candidate) >= best_cost:
+                high = middle
+            elif test.recall(candidate) >= aim:
+                best, best_cost, high = candidate, _cost(candidate), middle
+            else:
+                low = middle + 1
     return best or searching(index, 1.0, _REORDERING[-1])
-
-
-def _num_cells(index: ShardedIndex) -> int:
-    return sum(shard.center is not None for shard in index.shards)
 
 
 def _searching(index: ScannIndex, share_of_leaves: float, reordering: int) -> ScannIndex:
@@ -75,14 +66,10 @@ def _searching(index: ScannIndex, share_of_leaves: float, reordering: int) -> Sc
 def _cost(index: ShardedIndex) -> float:
     """Of a query, in blocks read."""
     total = 0.0
-    asked = min(index.num_cells_to_search / max(_num_cells(index), 1), 1.0)
     for shard in index.shards:
         if isinstance(shard.index, ScannIndex):
             scann = shard.index
             share = scann.num_leaves_to_search / max(scann.parameters.num_leaves, 1)
             blocks = share * scann.num_keys * len(scann.parameters.block_widths)
-            reordered = scann.reordering_num_neighbors * _BLOCKS_PER_REORDERING
-            total += (blocks + reordered + _BLOCKS_PER_CELL) * (
-                asked if shard.center is not None else 1.0
-            )
+            total += blocks + scann.reordering_num_neighbors * _BLOCKS_PER_REORDERING
     return total

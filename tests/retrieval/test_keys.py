@@ -7,7 +7,7 @@ from retrieve_rl import artifacts
 from retrieve_rl.errors import DataError, Interrupted
 from retrieve_rl.progress import Reporter
 from retrieve_rl.retrieval import keys as keys_module
-from retrieve_rl.retrieval.keys import encode_keys, open_keys, survey
+from retrieve_rl.retrieval.keys import encode_keys, open_keys
 from retrieve_rl.signals import StopRequest
 
 SILENT = Reporter(verbosity=-1)
@@ -52,24 +52,6 @@ def test_a_file_that_holds_no_keys_is_refused(tmp_path, spoil, message):
 def test_keys_are_mapped_not_read(tmp_path):
     keys = open_keys(write(tmp_path / "keys.npy", np.ones((3, 2), np.float32)))
     assert isinstance(keys, np.memmap)
-
-
-def test_the_first_row_that_is_not_finite_is_named(monkeypatch):
-    monkeypatch.setattr(keys_module, "CHUNK_ROWS", 10)
-    keys = np.ones((35, 2), np.float32)
-    keys[[23, 31], 1] = np.inf
-    with pytest.raises(DataError, match="row 23;"):
-        survey(keys, "it")
-
-
-def test_the_digest_depends_on_the_bytes_and_the_shape_not_on_the_chunks(rng, monkeypatch):
-    keys = rng.normal(size=(60, 4)).astype(np.float32)
-    whole = survey(keys, "it")
-    assert whole.sha256 != survey(keys.reshape(30, 8), "it").sha256
-    monkeypatch.setattr(keys_module, "CHUNK_ROWS", 7)
-    assert survey(keys, "it").sha256 == whole.sha256
-    keys[-1, -1] += 1
-    assert survey(keys, "it").sha256 != whole.sha256
 
 
 @pytest.fixture

@@ -58,18 +58,15 @@ def test_values_come_with_their_neighbors(games, tmp_path, kind):
     np.testing.assert_array_equal(values["board"], games.values["board"][neighbors.indices])
 
 
-def test_cells_hold_every_row_once_and_near_ones_are_asked(games, tmp_path):
-    report = build(games, tmp_path / "m", kind="scann", shard_rows=500)
-    index = open_memory(tmp_path / "m").index
-    rows = np.concatenate([shard.rows for shard in index.shards])
-    np.testing.assert_array_equal(np.sort(rows), np.arange(1500))
-    assert all(shard.index.num_keys <= 500 for shard in index.shards)
-    asked = index.asked(games.keys)
-    assert index.num_cells_to_search < len(index.shards)
-    assert np.all(asked.sum(axis=0) == index.num_cells_to_search)
-    centers = np.stack([shard.center for shard in index.shards])
-    nearest = np.argmin(np.sum((games.keys[:, None] - centers) ** 2, axis=-1), axis=1)
-    assert np.all(asked[nearest, np.arange(1500)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_shards_hold_every_row_once_in_equal_parts(games, tmp_path, kind):
+    report = build(games, tmp_path / "m", kind=kind, shard_rows=700)
+    shards = open_memory(tmp_path / "m").index.shards
+    assert [(shard.rows, shard.index.num_keys) for shard in shards] == [
+        (0, 500),
+        (500, 500),
+        (1000, 500),
+    ]
     assert report["recall_at_10"] >= 0.95
 
 
@@ -207,41 +204,47 @@ def test_the_same_build_is_not_done_twice_and_another_one_is_refused(games, tmp_
         build(games._replace(keys=games.keys + 1), tmp_path / "m")
 
 
-def test_a_stopped_build_goes_on_after_its_last_shard(games, tmp_path, monkeypatch):
-    whole = build(games, tmp_path / "whole", kind="scann", shard_rows=500)
-    built = []
-    save = shard_builds.save_shard
+class StopsAfter(Reporter):
+    """Asks to stop while shard `number` is built; keeps what was said."""
 
-    def counting(folder, shard):
-        built.append(shard.index.num_keys)
-        stop.signal_number = 15 if len(built) == 2 else None
-        save(folder, shard)
+    def __init__(self, stop, number):
+        super().__init__(verbosity=-1)
+        self.stop, self.number, self.built = stop, number, []
 
-    monkeypatch.setattr(shard_builds, "save_shard", counting)
+    def say(self, text):
+        if text.startswith("building shard"):
+            self.built.append(text)
+            if len(self.built) == self.number:
+                self.stop.signal_number = 15
+
+
+def break_off(rows, out, after, **options):
+    """Builds until so many shards are whole; returns what was said."""
     stop = StopRequest()
-    with pytest.raises(Interrupted, match="2 of . shards are kept"):
-        build(games, tmp_path / "m", stop=stop, kind="scann", shard_rows=500)
-    stop.signal_number = None
-    resumed = build(games, tmp_path / "m", kind="scann", shard_rows=500)
-    assert len(built) == whole["num_shards"] and sum(built) == 1500
+    reporter = StopsAfter(stop, after)
+    with pytest.raises(Interrupted, match=f"{after} of . shards are kept"):
+        build_memory(rows, out, IndexOptions(**options), reporter=reporter, stop=stop)
+    return reporter.built
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stopped_build_goes_on_after_its_last_shard(games, tmp_path, kind):
+    options = {"kind": kind, "shard_rows": 500}
+    whole = build(games, tmp_path / "whole", **options)
+    built = break_off(games, tmp_path / "m", 2, **options)
+    rest = StopsAfter(StopRequest(), None)
+    resumed = build_memory(
+        games, tmp_path / "m", IndexOptions(**options), reporter=rest, stop=rest.stop
+    )
+    assert built + rest.built == [f"building shard {number} of 3" for number in (1, 2, 3)]
     assert resumed["recall_at_10"] == whole["recall_at_10"]
     files = [artifacts.read_manifest(tmp_path / name).files for name in ("whole", "m")]
     assert files[0] == files[1]
     assert not (tmp_path / ".m.shards").exists()
 
 
-def test_shards_of_other_keys_are_not_taken_over(games, tmp_path, monkeypatch):
-    stop = StopRequest()
-    save = shard_builds.save_shard
-
-    def stopping(folder, shard):
-        stop.signal_number = 15
-        save(folder, shard)
-
-    monkeypatch.setattr(shard_builds, "save_shard", stopping)
-    with pytest.raises(Interrupted):
-        build(games, tmp_path / "m", stop=stop, shard_rows=500)
-    monkeypatch.setattr(shard_builds, "save_shard", save)
+def test_shards_of_other_keys_are_not_taken_over(games, tmp_path):
+    break_off(games, tmp_path / "m", 1, shard_rows=500)
     other = games._replace(keys=games.keys + 3)
     build(other, tmp_path / "m", shard_rows=500)
     neighbors, _ = retrieve(open_memory(tmp_path / "m"), other.keys, 1)
@@ -249,19 +252,10 @@ def test_shards_of_other_keys_are_not_taken_over(games, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_shards_of_other_halves_are_not_taken_over(games, tmp_path, monkeypatch, kind):
+def test_shards_of_other_halves_are_not_taken_over(games, tmp_path, kind):
     """The same keys, broken off with one pair of halves and built with another."""
-    stop, save = StopRequest(), shard_builds.save_shard
-
-    def stopping(folder, shard):
-        stop.signal_number = 15
-        save(folder, shard)
-
     one, other = (games._replace(second_half=second_half(games.groups, seed)) for seed in (1, 2))
-    monkeypatch.setattr(shard_builds, "save_shard", stopping)
-    with pytest.raises(Interrupted):
-        build(one, tmp_path / "m", stop=stop, kind=kind, shard_rows=500)
-    monkeypatch.setattr(shard_builds, "save_shard", save)
+    break_off(one, tmp_path / "m", 1, kind=kind, shard_rows=500)
     build(other, tmp_path / "m", kind=kind, shard_rows=500)
     memory = open_memory(tmp_path / "m")
     for number in (0, 1):

@@ -29,10 +29,10 @@ def cluster():
 
 @pytest.fixture
 def built(make_memory_at, rng, tmp_path):
-    """A memory of several cells: (its path, the memory, queries)."""
+    """A memory of several shards: (its path, the memory, queries)."""
     keys = rng.normal(size=(3000, 8)).astype(np.float32)
-    memory = make_memory_at("m", keys, kind="scann", shard_rows=1000)
-    assert len(memory.index.shards) > 4
+    memory = make_memory_at("m", keys, kind="scann", shard_rows=500)
+    assert len(memory.index.shards) == 6
     return tmp_path / "m", memory, rng.normal(size=(40, 8)).astype(np.float32)
 
 

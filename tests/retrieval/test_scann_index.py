@@ -7,7 +7,7 @@ import pytest
 
 from retrieve_rl.errors import DataError
 from retrieve_rl.retrieval.neighbors import nearest
-from retrieve_rl.retrieval.scann_config import block_widths, parameters_for
+from retrieve_rl.retrieval.scann_config import ScannParameters, block_widths, parameters_for
 from retrieve_rl.retrieval.scann_index import ScannIndex
 
 
@@ -95,7 +95,8 @@ def test_constant_dimensions_do_not_break_the_blocks():
 
 
 def test_blocks_suited_to_the_variances_find_more(keys):
-    parameters = parameters_for(len(keys), keys.var(axis=0))
+    suited = block_widths(keys.var(axis=0), 8)
+    parameters = ScannParameters(num_leaves=63, block_widths=suited)
     flat = parameters.model_copy(update={"block_widths": (2,) * 8})
     truth = np.asarray(nearest(keys, keys[:400], 10).indices)
 
