@@ -56,6 +56,15 @@ class OwnKeys:
         Literal["float32", "bfloat16", "int8"],
         Option(help="How ScaNN keeps keys: 4, 2 or 1 bytes a dimension."),
     ] = "bfloat16"
+    shard_rows: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            min=1,
+            show_default="one shard",
+            help="Rows of a shard, at most: for an index larger than one machine.",
+        ),
+    ] = None
     max_memory: Annotated[
         float | None,
         Option(metavar="GIB", min=0.0, show_default="what is free", help="Refuse to use more."),
@@ -166,6 +175,7 @@ def _index_matrix(
         kind=None if own.index == "auto" else own.index,
         wanted_recall=own.recall,
         reorder=own.reorder,
+        shard_rows=own.shard_rows,
         max_memory=None if own.max_memory is None else own.max_memory * resources.GIB,
     )
     if dry_run:

@@ -41,6 +41,13 @@ def test_scann_by_name(files):
     assert "scann" in result.stdout and "recall_at_10" in result.stdout
 
 
+def test_shards_of_a_wanted_size(files):
+    result = invoke(
+        files, "--keys", "@keys.npy", "--out", "@index", "--shard-rows", "100", "--json"
+    )
+    assert result.exit_code == 0 and json.loads(result.stdout)["num_shards"] == 3
+
+
 def test_a_dry_run_writes_nothing(files):
     result = invoke(files, "--keys", "@keys.npy", "--out", "@index", "--dry-run", "--json")
     assert result.exit_code == 0 and json.loads(result.stdout)["kind"] == "exact"
