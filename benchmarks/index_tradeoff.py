@@ -21,11 +21,15 @@ import synthetic_keys
 from worker import REPOSITORY, Worker
 
 from retrieve_rl import artifacts
+from retrieve_rl.progress import Reporter
 from retrieve_rl.retrieval.exact import ExactIndex
 from retrieve_rl.retrieval.neighbors import Neighbors
+from retrieve_rl.retrieval.pieces import cut
 from retrieve_rl.retrieval.quality import recall_at_k, true_neighbors
-from retrieve_rl.retrieval.scann_config import parameters_for
+from retrieve_rl.retrieval.rows import Rows
+from retrieve_rl.retrieval.scann_build import build_scann
 from retrieve_rl.retrieval.scann_index import ScannIndex
+from retrieve_rl.signals import StopRequest
 
 DIM, NUM_QUERIES, NUM_NEIGHBORS, ROUNDS, WANTED = 64, 2000, 10, 5, 0.95
 SCANN_SETTINGS = [
@@ -63,14 +67,12 @@ class Scale:
         self.systems: dict[str, dict[str, Any]] = {}
 
     def measure(self) -> dict[str, Any]:
-        variances = np.var(self.keys[::64], axis=0, dtype=np.float64)
-        parameters = parameters_for(len(self.keys), variances)
-        began = time.perf_counter()
-        ours = ScannIndex.build(self.keys, parameters)
-        self._built("ours", began, _saved_bytes(ours))
+        ours, bytes_of_ours, seconds = _build_ours(self.keys)
+        self._built("ours", seconds, bytes_of_ours)
+        parameters = ours.parameters
         began = time.perf_counter()
         bare, bytes_of_bare = _bare_scann(self.keys, parameters.num_leaves)
-        self._built("scann", began, bytes_of_bare)
+        self._built("scann", time.perf_counter() - began, bytes_of_bare)
         settings: list[tuple[str, dict[str, float], SearchFn]] = []
         for share, reordering in SCANN_SETTINGS:
             leaves = round(share * parameters.num_leaves)
@@ -132,7 +134,7 @@ class Scale:
     def _exact(self) -> None:
         began = time.perf_counter()
         index = ExactIndex.build(np.asarray(self.keys))
-        self._built("exact", began, self.keys.nbytes)
+        self._built("exact", time.perf_counter() - began, self.keys.nbytes)
         few = self.queries[:512]
         search = lambda: np.asarray(index.search(few, NUM_NEIGHBORS).indices)
         search()
@@ -147,8 +149,7 @@ class Scale:
         for (name, setting, search), times in zip(settings, seconds, strict=True):
             self._note(name, setting, search(), times)
 
-    def _built(self, name: str, began: float, size: int) -> None:
-        seconds = time.perf_counter() - began
+    def _built(self, name: str, seconds: float, size: int) -> None:
         self.systems[name] = {"build_seconds": seconds, "bytes": size, "settings": []}
 
     def _note(
@@ -175,6 +176,26 @@ def _seconds(search: SearchFn) -> tuple[float, np.ndarray]:
     return time.perf_counter() - began, rows
 
 
+def _build_ours(keys: np.ndarray) -> tuple[ScannIndex, int, float]:
+    """Our index, the bytes of its files, and the seconds until it could be searched."""
+    (piece,) = cut(Rows(keys), len(keys))
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "index"
+        files.mkdir()
+        began = time.perf_counter()
+        index, _ = build_scann(
+            piece,
+            "bfloat16",
+            files,
+            codes=Path(folder) / "codes",
+            made_from={},
+            reporter=Reporter(),
+            stop=StopRequest(),
+        )
+        seconds = time.perf_counter() - began
+        return index, _bytes_in(files), seconds
+
+
 def _bare_scann(keys: np.ndarray, num_leaves: int) -> tuple[Any, int]:
     from scann.scann_ops.py import scann_builder, scann_ops_pybind
 
@@ -185,16 +206,13 @@ def _bare_scann(keys: np.ndarray, num_leaves: int) -> tuple[Any, int]:
         .reorder(100, quantize=scann_builder.ReorderType.BFLOAT16)
         .build()
     )
-    return searcher, _saved_bytes(searcher)
-
-
-def _saved_bytes(index: Any) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        if isinstance(index, ScannIndex):
-            index.save(Path(folder))
-        else:
-            index.serialize(folder, relative_path=True)
-        return sum(path.stat().st_size for path in Path(folder).iterdir())
+        searcher.serialize(folder, relative_path=True)
+        return searcher, _bytes_in(Path(folder))
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def best_rate(system: dict[str, Any]) -> float | None:
