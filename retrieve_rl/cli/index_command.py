@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Option
 
 from retrieve_rl.cli.device import prepare
-from retrieve_rl.cli.options import Device, Output, Place, Root
+from retrieve_rl.cli.locate import go_config_of
+from retrieve_rl.cli.options import GoChoice, Output, Place
 from retrieve_rl.cli.output import print_facts, print_json
 from retrieve_rl.cli.run_commands import compute
 from retrieve_rl.cli.run_output import print_plan
@@ -71,34 +72,6 @@ class OwnKeys:
     ] = None
 
 
-@dataclass(frozen=True)
-class GoChoice:
-    """A task of Go and what of it is computed."""
-
-    task: Annotated[
-        str | None,
-        Option(metavar="NAME|FILE.toml", show_default="none", help="As go9: games become keys."),
-    ] = None
-    preset: Annotated[str, Option(metavar="NAME", help="Budget: smoke, quick or default.")] = (
-        "default"
-    )
-    seed: Annotated[int, Option(min=0, help="Samples positions and starts the encoder.")] = 0
-    settings: Annotated[
-        list[str] | None,
-        Option("--set", metavar="KEY=VALUE", show_default="none", help="Any config key; repeat."),
-    ] = None
-    games: Annotated[
-        Path | None,
-        Option(
-            metavar="PATH",
-            show_default="the bundled games",
-            help="Your own SGF records, or the folder of the files the task names (or RRL_GAMES).",
-        ),
-    ] = None
-    device: Annotated[Device, Option(help="gpu: fail where there is none.")] = "auto"
-    runs: Root = None
-
-
 def build_index(
     output: Output,
     own: OwnKeys,
@@ -131,15 +104,7 @@ def build_index(
             "--task makes keys of its own: leave out the options of --keys, and set those of the"
             " index as in --set index.wanted_recall=0.9"
         )
-    from retrieve_rl.go.config import resolve
-
-    config = resolve(
-        choice.task,
-        preset=choice.preset,
-        seed=choice.seed,
-        games=choice.games,
-        settings=choice.settings or (),
-    )
+    config = go_config_of(choice)
     place = Place(choice.device, choice.runs, out, dry_run, force)
     if dry_run:
         print_plan("build-index", config, place.root, output)

@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from retrieve_rl.cli.options import DEFAULT_ROOT, Choice
+from retrieve_rl.cli.options import DEFAULT_ROOT, Choice, GoChoice
 from retrieve_rl.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +42,23 @@ def config_of(choice: Choice) -> "ReframeConfig":
         seed=choice.seed,
         dataset=choice.dataset,
         experts=choice.experts,
+        settings=choice.settings or (),
+    )
+
+
+def go_config_of(choice: GoChoice) -> "GoConfig":
+    """The resolved config of the options of Go. Raises UsageError, DataError."""
+    from retrieve_rl.config import named_files
+    from retrieve_rl.go.config import resolve
+
+    if choice.task is None:
+        known = ", ".join(named_files("tasks/go"))
+        raise UsageError(f"--task is needed: one of {known}, or a file")
+    return resolve(
+        choice.task,
+        preset=choice.preset,
+        seed=choice.seed,
+        games=choice.games,
         settings=choice.settings or (),
     )
 

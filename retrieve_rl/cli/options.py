@@ -72,6 +72,34 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class GoChoice:
+    """A task of Go and what of it is computed."""
+
+    task: Annotated[
+        str | None,
+        Option(metavar="NAME|FILE.toml", show_default="none", help="As go9: games become keys."),
+    ] = None
+    preset: Annotated[str, Option(metavar="NAME", help="Budget: smoke, quick or default.")] = (
+        "default"
+    )
+    seed: Annotated[int, Option(min=0, help="Samples positions and starts the encoder.")] = 0
+    settings: Annotated[
+        list[str] | None,
+        Option("--set", metavar="KEY=VALUE", show_default="none", help="Any config key; repeat."),
+    ] = None
+    games: Annotated[
+        Path | None,
+        Option(
+            metavar="PATH",
+            show_default="the bundled games",
+            help="Your own SGF records, or the folder of the files the task names (or RRL_GAMES).",
+        ),
+    ] = None
+    device: Annotated[Device, Option(help="gpu: fail where there is none.")] = "auto"
+    runs: Root = None
+
+
+@dataclass(frozen=True)
 class Place:
     """Where and how it is computed."""
 
