@@ -6,6 +6,8 @@ import pytest
 
 from retrieve_rl import artifacts
 from retrieve_rl.config import merge, validate
+from retrieve_rl.go.board import Boards
+from retrieve_rl.go.points import BLACK, PASS, WHITE
 from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe import datasets
 from retrieve_rl.reframe.amb import AssociativeMemoryBuffer
@@ -21,6 +23,7 @@ from retrieve_rl.runs import carry_out
 from retrieve_rl.signals import StopRequest
 
 SILENT = Reporter(verbosity=-1)
+LETTERS = "abcdefghi"
 TINY = {
     "task": "tiny",
     "arm": "reframe",
@@ -137,6 +140,41 @@ def make_memory():
         return Memory(buffer, None, {"sha256": "0" * 64})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def random_sgf():
+    """random_sgf(seed, moves): SGF text of a random legal game with some passes."""
+
+    def make(seed, moves=40, header="KM[7]RE[B+3]") -> bytes:
+        rng, boards, color = np.random.default_rng(seed), Boards(1), BLACK
+        nodes = []
+        for _ in range(moves):
+            legal = boards.legal_moves(np.array([color]))[0]
+            move = int(rng.choice(np.flatnonzero(legal)))
+            boards.play(np.zeros(1, int), np.array([move]), np.array([color]))
+            name = "" if move == PASS else LETTERS[move % 9] + LETTERS[move // 9]
+            nodes.append(f";{'_BW'[color]}[{name}]")
+            color = BLACK + WHITE - color
+        return f"(;GM[1]SZ[9]{header}{''.join(nodes)})\n".encode()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def go_settings():
+    """Settings of a tiny Go run over sixty random games, a quarter of them held out."""
+    return (
+        "data.fraction=1.0",
+        "data.validation_share=0.15",
+        "data.test_share=0.15",
+        "encoder.channels=8",
+        "encoder.num_blocks=1",
+        "encoder.feature_width=16",
+        "encoder.steps=40",
+        "keys.dim=8",
+        "evaluate.positions=60",
+    )
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Int8
@@ -68,26 +69,28 @@ def load_data(config: GoConfig, run: Run) -> GoData:
     Raises:
       DataError: records are missing, damaged or others than meant, or no game can be held out.
     """
-    sources = [_source(source, config.data.folder) for source in config.data.sources]
-    made_from = {
-        asked.file: asked.sha256 or digest_of_records(source.path)
-        for asked, source in zip(config.data.sources, sources, strict=True)
-    }
-    seed = config.seed if config.data.fraction < 1 else 0
-    key = {
-        "sources": [source.model_dump(mode="json") for source in config.data.sources],
-        "made_from": made_from,
-        "fraction": config.data.fraction,
-        "seed": seed,
-        "version": RESULTS_VERSION,
-    }
-    folder = run.root / "stores" / digest(key)[:16]
-    with artifacts.lock(folder, wait_seconds=3600):
-        if not folder.exists():
+    wanted = _wanted_store(config, run.root)
+    with artifacts.lock(wanted.folder, wait_seconds=3600):
+        if not wanted.folder.exists():
             records = read_records(
-                sources, fraction=config.data.fraction, seed=seed, reporter=run.reporter
+                wanted.sources,
+                fraction=config.data.fraction,
+                seed=wanted.seed,
+                reporter=run.reporter,
             )
-            write_store(folder, records, made_from=made_from, metadata={})
+            write_store(wanted.folder, records, made_from=wanted.made_from, metadata={})
+    return split_data(config, open_store(wanted.folder))
+
+
+def open_data(config: GoConfig, root: Path) -> GoData:
+    """Opens the store of this config where `load_data` has made it.
+
+    Raises:
+      DataError: it is not there, or damaged, or the records it was made from have changed.
+    """
+    folder = _wanted_store(config, root).folder
+    if not folder.exists():
+        raise DataError(f"{folder} is not there; rrl build-index --force makes the store again")
     return split_data(config, open_store(folder))
 
 
@@ -110,6 +113,32 @@ def split_data(config: GoConfig, store: Store) -> GoData:
             " bring more games, or raise data.validation_share and data.test_share"
         )
     return data
+
+
+class _WantedStore(NamedTuple):
+    """What a config's store is made from, and where it lies."""
+
+    folder: Path
+    sources: list[Source]
+    made_from: dict[str, str]
+    seed: int
+
+
+def _wanted_store(config: GoConfig, root: Path) -> _WantedStore:
+    sources = [_source(source, config.data.folder) for source in config.data.sources]
+    made_from = {
+        asked.file: asked.sha256 or digest_of_records(source.path)
+        for asked, source in zip(config.data.sources, sources, strict=True)
+    }
+    seed = config.seed if config.data.fraction < 1 else 0
+    key = {
+        "sources": [source.model_dump(mode="json") for source in config.data.sources],
+        "made_from": made_from,
+        "fraction": config.data.fraction,
+        "seed": seed,
+        "version": RESULTS_VERSION,
+    }
+    return _WantedStore(root / "stores" / digest(key)[:16], sources, made_from, seed)
 
 
 def _source(config: SourceConfig, folder: str) -> Source:

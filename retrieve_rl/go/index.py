@@ -14,6 +14,8 @@ from retrieve_rl.go.data import GoData
 from retrieve_rl.go.encoder import TrainedEncoder, features
 from retrieve_rl.results import Run
 from retrieve_rl.retrieval.build import IndexOptions, Report, build_memory
+from retrieve_rl.retrieval.keys import FILE_NAME as KEYS_FILE
+from retrieve_rl.retrieval.keys import KIND as KEYS_KIND
 from retrieve_rl.retrieval.keys import encode_keys, open_keys
 from retrieve_rl.retrieval.memory import Memory, open_memory, search
 from retrieve_rl.retrieval.neighbors import Neighbors
@@ -52,13 +54,7 @@ def make_index(config: GoConfig, data: GoData, encoder: TrainedEncoder, run: Run
       ResourceError: memory or disk will not suffice.
       Interrupted: a signal came; run the same command again.
     """
-    key = {
-        "encoder": encoder.digest,
-        "keys": config.keys.model_dump(mode="json"),
-        "seed": config.seed,
-        "version": RESULTS_VERSION,
-    }
-    folder = run.root / "indexes" / digest(key)[:16]
+    folder = _folder(config, encoder, run.root)
     pca = _pca(config, data, encoder, folder / "pca")
     pca_digest = artifacts.read_manifest(folder / "pca").digest
     rows = data.training_rows
@@ -74,12 +70,21 @@ def make_index(config: GoConfig, data: GoData, encoder: TrainedEncoder, run: Run
     keys = open_keys(path)
     positions = data.store.positions.take(rows)
     options = IndexOptions(config.index.kind, config.index.wanted_recall, config.index.reorder)
-    settings = config.index.model_dump(mode="json", include={"kind", "wanted_recall", "reorder"})
-    out = folder / f"index-{digest(settings)[:8]}"
+    out = _memory_path(config, folder)
     values = {**positions._asdict(), "rows": rows}
     indexed = Rows(keys, values, positions.games)
     report = build_memory(indexed, out, options, reporter=run.reporter, stop=run.stop)
     return GoIndex(open_memory(out), keys, pca, report, folder)
+
+
+def open_index(config: GoConfig, encoder: TrainedEncoder, root: Path) -> GoIndex:
+    """Opens what `make_index` has made. Raises DataError where a part is missing or damaged."""
+    folder = _folder(config, encoder, root)
+    pca = _open_pca(folder / "pca")
+    artifacts.verify(folder / "keys", kind=KEYS_KIND)
+    memory = open_memory(_memory_path(config, folder))
+    report: Report = memory.manifest.metadata["report"]
+    return GoIndex(memory, open_keys(folder / "keys" / KEYS_FILE), pca, report, folder)
 
 
 def keys_of(
@@ -147,6 +152,22 @@ def training_neighbors(config: GoConfig, data: GoData, index: GoIndex, run: Run)
     )
 
 
+def _folder(config: GoConfig, encoder: TrainedEncoder, root: Path) -> Path:
+    """Where projection, keys and indexes lie; shared by all runs that want the same keys."""
+    key = {
+        "encoder": encoder.digest,
+        "keys": config.keys.model_dump(mode="json"),
+        "seed": config.seed,
+        "version": RESULTS_VERSION,
+    }
+    return root / "indexes" / digest(key)[:16]
+
+
+def _memory_path(config: GoConfig, folder: Path) -> Path:
+    settings = config.index.model_dump(mode="json", include={"kind", "wanted_recall", "reorder"})
+    return folder / f"index-{digest(settings)[:8]}"
+
+
 def _pca(config: GoConfig, data: GoData, encoder: TrainedEncoder, folder: Path) -> Pca:
     """Fitted on positions of training games, drawn by the seed."""
     with artifacts.lock(folder, wait_seconds=3600):
@@ -167,5 +188,9 @@ def _pca(config: GoConfig, data: GoData, encoder: TrainedEncoder, folder: Path) 
             made_from = {"encoder": encoder.digest}
             with artifacts.create(folder, kind="pca", made_from=made_from) as building:
                 artifacts.save_arrays(building / "pca.npz", pca._asdict())
+    return _open_pca(folder)
+
+
+def _open_pca(folder: Path) -> Pca:
     artifacts.verify(folder, kind="pca")
     return Pca(**artifacts.load_arrays(folder / "pca.npz"))

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int, PRNGKeyArray
 
 from retrieve_rl import artifacts
 from retrieve_rl.config import digest
+from retrieve_rl.errors import DataError
 from retrieve_rl.go.config import RESULTS_VERSION, EncoderConfig, GoConfig
 from retrieve_rl.go.data import GoData
 from retrieve_rl.go.encoder import (
@@ -46,14 +47,19 @@ def fit(config: GoConfig, data: GoData, run: Run) -> TrainedEncoder:
     """
     folder = encoder_folder(config, data, run.root)
     with artifacts.lock(folder, wait_seconds=3600):
-        graphdef, params = nnx.split(new_encoder(config.encoder, config.seed))
-        state = init_state(params, _optimizer(config.encoder))
-        path = checkpoints.latest_checkpoint(folder)
-        if path is not None:
-            state = checkpoints.load_tree(path, state)
+        graphdef, state, path = _newest(config, folder)
         if path is None or int(state.step) < config.encoder.steps:
             state, path = _train(config, data, run, graphdef, state, folder)
         return TrainedEncoder(graphdef, state.params, artifacts.read_manifest(path).digest)
+
+
+def open_encoder(config: GoConfig, data: GoData, root: Path) -> TrainedEncoder:
+    """Opens what `fit` has trained. Raises DataError where no checkpoint is of the last step."""
+    folder = encoder_folder(config, data, root)
+    graphdef, state, path = _newest(config, folder)
+    if path is None or int(state.step) < config.encoder.steps:
+        raise DataError(f"{folder} holds no encoder of {config.encoder.steps} steps")
+    return TrainedEncoder(graphdef, state.params, artifacts.read_manifest(path).digest)
 
 
 def batch_at(data: Batch, batch_size: int, rng_key: PRNGKeyArray) -> Batch:
@@ -86,6 +92,14 @@ def judge(
         return {"positions": int(chosen.sum()), **{name: float(x) for name, x in found.items()}}
 
     return {"all": measure(np.ones(len(rows), bool)), "never_seen": measure(never_seen)}
+
+
+def _newest(config: GoConfig, folder: Path) -> tuple[nnx.GraphDef, TrainState, Path | None]:
+    """The state of the newest checkpoint and its path; a new state and None where there is none."""
+    graphdef, params = nnx.split(new_encoder(config.encoder, config.seed))
+    state = init_state(params, _optimizer(config.encoder))
+    path = checkpoints.latest_checkpoint(folder)
+    return graphdef, state if path is None else checkpoints.load_tree(path, state), path
 
 
 @partial(jax.jit, static_argnames=("config", "graphdef", "num_steps"))

@@ -3,19 +3,15 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from retrieve_rl.go.board import Boards
 from retrieve_rl.go.bundled import bundled_records
 from retrieve_rl.go.config import resolve
 from retrieve_rl.go.data import load_data
 from retrieve_rl.go.games import read_records
-from retrieve_rl.go.points import BLACK, PASS, WHITE
+from retrieve_rl.go.index import make_index
 from retrieve_rl.go.train_encoder import fit
 from retrieve_rl.progress import Reporter
-
-LETTERS = "abcdefghi"
 
 
 @pytest.fixture(scope="session")
@@ -35,41 +31,11 @@ def bundled():
 
 
 @pytest.fixture(scope="session")
-def random_sgf():
-    """random_sgf(seed, moves): SGF text of a random legal game with some passes."""
-
-    def make(seed, moves=40, header="KM[7]RE[B+3]") -> bytes:
-        rng, boards, color = np.random.default_rng(seed), Boards(1), BLACK
-        nodes = []
-        for _ in range(moves):
-            legal = boards.legal_moves(np.array([color]))[0]
-            move = int(rng.choice(np.flatnonzero(legal)))
-            boards.play(np.zeros(1, int), np.array([move]), np.array([color]))
-            name = "" if move == PASS else LETTERS[move % 9] + LETTERS[move // 9]
-            nodes.append(f";{'_BW'[color]}[{name}]")
-            color = BLACK + WHITE - color
-        return f"(;GM[1]SZ[9]{header}{''.join(nodes)})\n".encode()
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def go_config(tmp_path_factory, random_sgf):
+def go_config(tmp_path_factory, random_sgf, go_settings):
     """A config of a tiny encoder over sixty random games, a quarter of them held out."""
     games = tmp_path_factory.mktemp("games") / "games.sgf"
     games.write_bytes(b"".join(random_sgf(seed) for seed in range(60)))
-    settings = (
-        "data.fraction=1.0",
-        "data.validation_share=0.15",
-        "data.test_share=0.15",
-        "encoder.channels=8",
-        "encoder.num_blocks=1",
-        "encoder.feature_width=16",
-        "encoder.steps=40",
-        "keys.dim=8",
-        "evaluate.positions=60",
-    )
-    return resolve("go9", preset="smoke", games=games, settings=settings)
+    return resolve("go9", preset="smoke", games=games, settings=go_settings)
 
 
 @pytest.fixture(scope="session")
@@ -88,3 +54,9 @@ def go_data(go_config, go_run):
 def go_encoder(go_config, go_data, go_run):
     """Its encoder, trained for 40 steps."""
     return fit(go_config, go_data, go_run)
+
+
+@pytest.fixture(scope="session")
+def go_index(go_config, go_data, go_encoder, go_run):
+    """The index of the tiny encoder's keys."""
+    return make_index(go_config, go_data, go_encoder, go_run)

@@ -16,12 +16,6 @@ from retrieve_rl.go.store import open_store, write_store
 from retrieve_rl.results import read_result, write_result
 
 
-@pytest.fixture(scope="session")
-def go_index(go_config, go_data, go_encoder, go_run):
-    """The index of the tiny encoder's keys."""
-    return make_index(go_config, go_data, go_encoder, go_run)
-
-
 def test_the_index_holds_the_training_games_and_their_keys(
     go_config, go_data, go_encoder, go_index
 ):
