@@ -8,10 +8,11 @@ from jaxtyping import Float, Int
 
 from retrieve_rl import artifacts
 from retrieve_rl.config import digest
-from retrieve_rl.go.asking import TurnedNeighbors, ask
+from retrieve_rl.go.asking import EncodeFn, TurnedNeighbors, ask
 from retrieve_rl.go.config import RESULTS_VERSION, GoConfig
 from retrieve_rl.go.data import GoData
 from retrieve_rl.go.encoder import TrainedEncoder, features
+from retrieve_rl.go.positions import Positions
 from retrieve_rl.results import Run
 from retrieve_rl.retrieval.build import IndexOptions, Report, build_memory
 from retrieve_rl.retrieval.keys import FILE_NAME as KEYS_FILE
@@ -100,8 +101,7 @@ def keys_of(
     for start in range(0, len(rows), _FEATURES_AT_ONCE):
         chosen = rows[start : start + _FEATURES_AT_ONCE]
         positions = data.store.positions.take(chosen)
-        layer = features(encoder, config.keys.layer, positions, data.komi(chosen), symmetry)
-        parts.append(project(pca, layer))
+        parts.append(_keys(config, encoder, pca, positions, data.komi(chosen), symmetry))
     return np.concatenate(parts)
 
 
@@ -113,19 +113,44 @@ def neighbors_of(
     rows: Int[np.ndarray, " B"],
 ) -> TurnedNeighbors:
     """Neighbors of some positions, none from their own game; indices are rows of the store."""
-    own_games = data.store.positions.games[rows][:, None]
-    wanted = config.index.num_neighbors
-
-    def found(queries: Float[np.ndarray, "B D"]) -> Neighbors:
-        return search(index.memory, index.memory.index, queries, wanted, not_from=own_games)
-
-    turned = ask(
+    return _ask(
+        config,
+        data,
+        index,
         lambda symmetry: keys_of(config, data, encoder, index.pca, rows, symmetry),
-        found,
-        config.index.orientations,
-        wanted,
+        hidden_games=data.store.positions.games[rows],
+        num_neighbors=config.index.num_neighbors,
     )
-    return in_store(data, turned)
+
+
+def neighbors_of_positions(
+    config: GoConfig,
+    data: GoData,
+    encoder: TrainedEncoder,
+    index: GoIndex,
+    positions: Positions,
+    *,
+    komi: Float[np.ndarray, " B"],
+    hidden_games: Int[np.ndarray, " B"],
+    num_neighbors: int,
+) -> TurnedNeighbors:
+    """Neighbors of at least one position that need not be in the store.
+
+    Args:
+      komi: of the positions' games.
+      hidden_games: the game that each position must not hear of, NO_GROUP for none.
+
+    Returns:
+      Rows of the store.
+    """
+    return _ask(
+        config,
+        data,
+        index,
+        lambda symmetry: _keys(config, encoder, index.pca, positions, komi, symmetry),
+        hidden_games=hidden_games,
+        num_neighbors=num_neighbors,
+    )
 
 
 def in_store(data: GoData, neighbors: TurnedNeighbors) -> TurnedNeighbors:
@@ -150,6 +175,35 @@ def training_neighbors(config: GoConfig, data: GoData, index: GoIndex, run: Run)
         reporter=run.reporter,
         stop=run.stop,
     )
+
+
+def _keys(
+    config: GoConfig,
+    encoder: TrainedEncoder,
+    pca: Pca,
+    positions: Positions,
+    komi: Float[np.ndarray, " B"],
+    symmetry: int,
+) -> Float[np.ndarray, "B D"]:
+    return project(pca, features(encoder, config.keys.layer, positions, komi, symmetry))
+
+
+def _ask(
+    config: GoConfig,
+    data: GoData,
+    index: GoIndex,
+    encode: EncodeFn,
+    *,
+    hidden_games: Int[np.ndarray, " B"],
+    num_neighbors: int,
+) -> TurnedNeighbors:
+    """Asks in the config's orientations; indices are rows of the store."""
+    not_from = hidden_games[:, None]
+
+    def found(queries: Float[np.ndarray, "B D"]) -> Neighbors:
+        return search(index.memory, index.memory.index, queries, num_neighbors, not_from=not_from)
+
+    return in_store(data, ask(encode, found, config.index.orientations, num_neighbors))
 
 
 def _folder(config: GoConfig, encoder: TrainedEncoder, root: Path) -> Path:

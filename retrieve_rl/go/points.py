@@ -36,3 +36,15 @@ def unpack_boards(packed: np.ndarray) -> np.ndarray:
     shifts = np.arange(0, 2 * _POINTS_A_BYTE, 2, dtype=np.uint8)
     points = (packed[..., None] >> shifts) & np.uint8(3)
     return points.reshape(*packed.shape[:-1], -1)[..., :NUM_POINTS]
+
+
+COLUMN_LETTERS = "ABCDEFGHJ"
+"""Columns from left to right; I is left out, for it looks like J. Rows count from 1 below."""
+
+
+def vertex_of(move: int) -> str:
+    """A point or PASS as the Go Text Protocol writes it: "A9" is the top left corner, "pass"."""
+    if move == PASS:
+        return "pass"
+    row, column = divmod(move, SIZE)
+    return f"{COLUMN_LETTERS[column]}{SIZE - row}"
