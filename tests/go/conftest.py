@@ -3,13 +3,17 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from retrieve_rl.go.bundled import bundled_records
 from retrieve_rl.go.config import resolve
 from retrieve_rl.go.data import load_data
+from retrieve_rl.go.diagrams import Diagram, Record
 from retrieve_rl.go.games import read_records
 from retrieve_rl.go.index import make_index
+from retrieve_rl.go.look_up import LookUp, Neighbor
+from retrieve_rl.go.points import BLACK, PASS, WHITE
 from retrieve_rl.go.train_encoder import fit
 from retrieve_rl.progress import Reporter
 
@@ -60,3 +64,39 @@ def go_encoder(go_config, go_data, go_run):
 def go_index(go_config, go_data, go_encoder, go_run):
     """The index of the tiny encoder's keys."""
     return make_index(go_config, go_data, go_encoder, go_run)
+
+
+@pytest.fixture(scope="session")
+def make_diagram():
+    """make_diagram({0: BLACK}, (1, 2)): a position with these stones and next moves."""
+
+    def make(stones, next_moves=(), ply=3, row=None, **changes) -> Diagram:
+        board = np.zeros(81, np.uint8)
+        for point, color in stones.items():
+            board[point] = color
+        told = {
+            "file": "games.sgf",
+            "entry": 5,
+            "players": ("Ann", "Bob"),
+            "outcome": 1,
+            "margin": 2.5,
+            "komi": 7.0,
+        }
+        record = Record(**{**told, **changes})
+        return Diagram(board, WHITE if ply % 2 else BLACK, next_moves, ply, record, row)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def found(make_diagram):
+    """A query with four neighbors that differ in winner and next moves; made by hand."""
+    query = make_diagram({0: BLACK, 40: WHITE, 80: BLACK}, (20, PASS, 24, 40))
+    neighbors = (
+        make_diagram({0: BLACK}, (20,), outcome=-1, margin=None, row=17),
+        make_diagram({0: BLACK}, (20, 20, 21), outcome=0, margin=0.0, row=18),
+        make_diagram({0: BLACK}, outcome=None, margin=None, komi=-3.5, players=("", "Bob")),
+        make_diagram({0: BLACK}, (PASS,), row=19),
+    )
+    distances = (0.0, 0.51234, 12.5, 1234.5678)
+    return LookUp(query, tuple(map(Neighbor, neighbors, distances, range(4))))
