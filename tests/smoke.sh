@@ -45,6 +45,11 @@ expect 0 rrl build-index --keys "$folder/keys.npy" --add "$folder/index" --out "
 expect 0 rrl verify "$folder/grown"
 expect 0 rrl build-index --task go9 --preset smoke
 says "neighbor_move_agreement"
+expect 0 rrl neighbors --task go9 --preset smoke --row 0 --out "$folder/picture.svg"
+says "neighbor 4"
+expect 2 rrl neighbors --task go9 --preset smoke
+expect 5 rrl neighbors --task go9 --preset smoke --seed 1 --row 0
+says "rrl build-index --task go9"
 expect 0 rrl data make rrl/hopper/medium-short-v0
 expect 0 rrl data list
 says "rrl/hopper/medium-short-v0"

@@ -10,6 +10,7 @@ from retrieve_rl import __version__
 from retrieve_rl.cli.data_commands import data_app
 from retrieve_rl.cli.index_command import build_index
 from retrieve_rl.cli.info_commands import doctor, list_names, show, verify
+from retrieve_rl.cli.neighbors_command import neighbors
 from retrieve_rl.cli.options import flat
 from retrieve_rl.cli.run_commands import ablate, evaluate, train_amb, train_policy
 
@@ -39,6 +40,9 @@ app.command(
     "evaluate", epilog=_example("rrl evaluate --task hopper-medium --preset smoke --episodes 20")
 )(flat(evaluate))
 app.command("ablate", epilog=_example("rrl ablate memory-size --task hopper-medium"))(flat(ablate))
+app.command("neighbors", epilog=_example("rrl neighbors --task go9 --preset smoke --row 0"))(
+    flat(neighbors)
+)
 app.add_typer(data_app, name="data")
 app.command("list", epilog=_example("rrl list arms --json"))(flat(list_names))
 app.command(

@@ -1,6 +1,7 @@
 """From options to a config, from a config to its run, and back."""
 
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -159,19 +160,55 @@ def _trained_with(choice: Choice, root: Path) -> Trained:
     )
 
 
+def find_built(config: "GoConfig", choice: GoChoice, root: Path) -> Path:
+    """The folder of the finished build-index run of a config.
+
+    Raises:
+      DataError: there is none; the message holds the command that makes it.
+    """
+    folder = folder_of("build-index", config, root)
+    if status_of(folder) == "finished":
+        return folder
+    raise DataError(
+        f"no finished run of this config: {folder} is {status_of(folder)}\n"
+        f"this command makes it: {_building_command(choice, root)}"
+    )
+
+
 def _training_command(choice: Choice, root: Path) -> str:
-    words = ["rrl", "train-policy"]
-    for option, value, default in (
+    options = (
         ("--task", choice.task, None),
         ("--preset", choice.preset, Choice.preset),
         ("--arm", choice.arm, Choice.arm),
         ("--seed", choice.seed, Choice.seed),
         ("--dataset", choice.dataset, None),
         ("--experts", choice.experts, None),
-    ):
+    )
+    return _command("train-policy", options, choice.settings, root)
+
+
+def _building_command(choice: GoChoice, root: Path) -> str:
+    options = (
+        ("--task", choice.task, None),
+        ("--preset", choice.preset, GoChoice.preset),
+        ("--seed", choice.seed, GoChoice.seed),
+        ("--games", choice.games, None),
+    )
+    return _command("build-index", options, choice.settings, root)
+
+
+def _command(
+    name: str,
+    options: Iterable[tuple[str, object, object]],
+    settings: Iterable[str] | None,
+    root: Path,
+) -> str:
+    """A command line; `options` are names, values and defaults, which are left out."""
+    words = ["rrl", name]
+    for option, value, default in options:
         if value != default:
             words += [option, str(value)]
-    for setting in choice.settings or ():
+    for setting in settings or ():
         words += ["--set", setting]
     if root != DEFAULT_ROOT:
         words += ["--runs", str(root)]

@@ -18,6 +18,7 @@ COMMANDS = (
     "evaluate",
     "ablate",
     "build-index",
+    "neighbors",
     "data make",
     "data import",
     "data list",
