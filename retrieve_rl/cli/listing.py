@@ -15,9 +15,10 @@ def tasks() -> list[dict[str, Any]]:
     from retrieve_rl.reframe.config import resolve
 
     configs = {name: resolve(name) for name in named_files("tasks")}
-    return [
+    rows = [
         {
             "name": name,
+            "paper": config.paper,
             "env": config.env.id,
             "data": config.data.dataset,
             "experts": config.data.experts,
@@ -25,6 +26,7 @@ def tasks() -> list[dict[str, Any]]:
         }
         for name, config in configs.items()
     ]
+    return rows + _go_tasks()
 
 
 def presets() -> list[dict[str, Any]]:
@@ -38,6 +40,7 @@ def presets() -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": name,
+                "paper": config.paper,
                 "steps": config.train.steps,
                 "memory_steps": config.memory.steps,
                 "experts": config.data.num_experts,
@@ -45,7 +48,7 @@ def presets() -> list[dict[str, Any]]:
                 "description": _description(file),
             }
         )
-    return sorted(rows, key=lambda row: (row["steps"], row["name"]))
+    return sorted(rows, key=_by_budget) + sorted(_go_presets(), key=_by_budget)
 
 
 def arms() -> list[dict[str, Any]]:
@@ -97,6 +100,48 @@ def check_artifacts(path: Path) -> dict[str, Any]:
             files += len(manifest.files)
             size += sum(entry["size"] for entry in manifest.files.values())
     return {"artifacts": len(folders), "files": files, "bytes": size, "damaged": damaged}
+
+
+def _go_tasks() -> list[dict[str, Any]]:
+    from retrieve_rl.config import named_files
+    from retrieve_rl.go.config import resolve
+
+    configs = {name: resolve(name) for name in named_files("tasks/go")}
+    return [
+        {
+            "name": name,
+            "paper": config.paper,
+            "env": None,
+            "data": ", ".join(source.file for source in config.data.sources),
+            "experts": None,
+            "target": None,
+        }
+        for name, config in configs.items()
+    ]
+
+
+def _go_presets() -> list[dict[str, Any]]:
+    """Steps are those of the encoder."""
+    from retrieve_rl.config import named_files
+    from retrieve_rl.go.config import resolve
+
+    any_task = next(iter(named_files("tasks/go")))
+    return [
+        {
+            "name": name,
+            "paper": "go",
+            "steps": resolve(any_task, preset=name).encoder.steps,
+            "memory_steps": None,
+            "experts": None,
+            "episodes": None,
+            "description": _description(file),
+        }
+        for name, file in named_files("presets/go").items()
+    ]
+
+
+def _by_budget(row: dict[str, Any]) -> tuple[int, str]:
+    return row["steps"], row["name"]
 
 
 def _describe_run(folder: Path) -> dict[str, Any]:

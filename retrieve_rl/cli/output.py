@@ -22,7 +22,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
 
     table = Table(box=SIMPLE_HEAD, show_edge=False)
     for number, column in enumerate(columns):
-        numeric = bool(rows) and all(_is_number(row[number]) for row in rows)
+        given = [row[number] for row in rows if row[number] is not None]
+        numeric = bool(given) and all(map(_is_number, given))
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(format_value(value) for value in row))

@@ -174,6 +174,16 @@ def test_list_show_and_verify(root, trained):
     assert checked["damaged"] == [] and checked["artifacts"] >= 1 and checked["bytes"] > 0
 
 
+def test_go_is_listed_beside_the_other_paper():
+    listed = json.loads(invoke("list", "--json").stdout)
+    papers = {row["name"]: row["paper"] for row in listed["tasks"]}
+    assert papers["go9"] == "go" and papers["hopper-medium"] == "reframe"
+    presets = [(row["name"], row["steps"]) for row in listed["presets"] if row["paper"] == "go"]
+    assert [name for name, _ in presets] == ["smoke", "quick", "default"]
+    assert [steps for _, steps in presets] == sorted(steps for _, steps in presets)
+    assert "go9" in invoke("list", "tasks").stdout
+
+
 def test_verify_finds_a_flipped_byte(trained, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(trained, copy)
