@@ -39,7 +39,14 @@ def true_neighbors(
 def recall_at_k(
     found: Neighbors, truth: Neighbors, keys: Float[Array, "N D"], queries: Float[Array, "B D"]
 ) -> float:
-    """The share of the k true neighbors that were found, averaged over the queries.
+    """The share of the k true neighbors that were found, averaged over the queries."""
+    return float(np.mean(recall_of_each(found, truth, keys, queries)))
+
+
+def recall_of_each(
+    found: Neighbors, truth: Neighbors, keys: Float[Array, "N D"], queries: Float[Array, "B D"]
+) -> Float[np.ndarray, " B"]:
+    """The share of the k true neighbors that were found, for each query; 1 where there are none.
 
     Of duplicates any will do: a row counts if it is as near as the k-th true neighbor. `found` has
     k columns; where `truth` has one more, it tells which queries have such ties, and only for those
@@ -58,8 +65,7 @@ def recall_at_k(
         tied = true_distances[:, k] <= reach[:, 0]
     unknown = np.where(near | ~tied[:, None], -1, found_rows)
     near |= distances_to(keys, queries, unknown) <= reach
-    shares = np.minimum(near.sum(axis=1), wanted)[wanted > 0] / wanted[wanted > 0]
-    return float(np.mean(shares)) if len(shares) else 1.0
+    return np.where(wanted > 0, np.minimum(near.sum(axis=1), wanted) / np.maximum(wanted, 1), 1.0)
 
 
 def distances_to(
@@ -134,17 +140,18 @@ class RecallTest:
         """With a truth that an earlier process found."""
         return replace(self, truth=truth)
 
-    def recall(self, index: Index) -> float:
-        """recall@10 of the index."""
+    def recall(self, index: Index) -> tuple[float, float]:
+        """recall@10 of the index, and its standard error over the queries."""
         found = index.search(self.queries, RECALL_AT + 1)
         found = without_rows(found, self.rows, RECALL_AT)
-        return recall_at_k(found, self.truth, self.keys, self.queries)
+        shares = recall_of_each(found, self.truth, self.keys, self.queries)
+        return float(np.mean(shares)), float(np.std(shares) / np.sqrt(len(shares)))
 
     def report(self, index: Index) -> dict[str, Any]:
         """What a result file says of the index."""
         distances = np.asarray(self.truth.distances)
         return {
-            "recall_at_10": self.recall(index),
+            "recall_at_10": self.recall(index)[0],
             "recall_queries": len(self.rows),
             "milliseconds_per_query": milliseconds_per_query(index, self.queries, RECALL_AT),
             "distances": {

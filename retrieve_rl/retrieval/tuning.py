@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from retrieve_rl.retrieval.quality import RECALL_AT, RecallTest
+from retrieve_rl.retrieval.quality import RecallTest
 from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.retrieval.sharded import ShardedIndex
 
@@ -38,11 +38,9 @@ def tune(index: ShardedIndex, test: RecallTest, wanted: float) -> ShardedIndex:
     """The cheapest search of `index` whose recall@10 is at least `wanted`, else the best one.
 
     The cost is counted (blocks of hashed keys and candidates read), not timed, so that a build
-    always ends with the same parameters. `wanted` is raised by the standard error of the measured
-    recall, lest one index in two fall short of it on other queries.
+    always ends with the same parameters. The measured recall must exceed `wanted` by its standard
+    error, lest one index in two fall short of it on other queries.
     """
-    measured = max(len(test.rows) * RECALL_AT, 1)
-    aim = min(wanted + math.sqrt(wanted * (1 - wanted) / measured), 1.0)
     best, best_cost = None, math.inf
     for reordering in _REORDERING:
         low, high = 0, len(_SHARES_OF_LEAVES)
@@ -51,11 +49,15 @@ def tune(index: ShardedIndex, test: RecallTest, wanted: float) -> ShardedIndex:
             candidate = searching(index, _SHARES_OF_LEAVES[middle], reordering)
             if _cost(candidate) >= best_cost:
                 high = middle
-            elif test.recall(candidate) >= aim:
+            elif _reaches(wanted, *test.recall(candidate)):
                 best, best_cost, high = candidate, _cost(candidate), middle
             else:
                 low = middle + 1
     return best or searching(index, 1.0, _REORDERING[-1])
+
+
+def _reaches(wanted: float, recall: float, error: float) -> bool:
+    return recall - error >= wanted
 
 
 def _searching(index: ScannIndex, share_of_leaves: float, reordering: int) -> ScannIndex:
