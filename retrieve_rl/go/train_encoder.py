@@ -1,9 +1,7 @@
 """Training the encoder on positions of training games, and judging it on the others."""
 
-import json
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -16,14 +14,11 @@ from retrieve_rl.config import digest
 from retrieve_rl.errors import DataError
 from retrieve_rl.go.config import RESULTS_VERSION, EncoderConfig, GoConfig
 from retrieve_rl.go.data import GoData
-from retrieve_rl.go.encoder import (
-    TrainedEncoder,
-    new_encoder,
-    predictions,
-)
+from retrieve_rl.go.encoder import TrainedEncoder, new_encoder, predictions
 from retrieve_rl.go.losses import Batch, Targets, encoder_loss, errors, targets_of
 from retrieve_rl.results import Run
 from retrieve_rl.training import checkpoints
+from retrieve_rl.training.curve import forget_after, log_metrics
 from retrieve_rl.training.loop import train
 from retrieve_rl.training.state import Metrics, TrainState, adamw, init_state, train_steps
 
@@ -48,6 +43,7 @@ def fit(config: GoConfig, data: GoData, run: Run) -> TrainedEncoder:
     folder = encoder_folder(config, data, run.root)
     with artifacts.lock(folder, wait_seconds=3600):
         graphdef, state, path = _newest(config, folder)
+        forget_after(run.folder, int(state.step))
         if path is None or int(state.step) < config.encoder.steps:
             state, path = _train(config, data, run, graphdef, state, folder)
         return TrainedEncoder(graphdef, state.params, artifacts.read_manifest(path).digest)
@@ -143,7 +139,7 @@ def _train(
             start, total_steps=settings.steps, steps_at_once=_STEPS_AT_ONCE, step_fn=step_fn
         ):
             step = int(state.step)
-            _log(run.folder, step, metrics)
+            log_metrics(run.folder, step, metrics)
             advance(step)
             due = step - saved >= settings.checkpoint_every or step == settings.steps
             if due or run.stop.requested:
@@ -166,11 +162,6 @@ def _made_from(data: GoData) -> dict[str, str]:
         "store": data.store.manifest.digest,
         "split": artifacts.sha256_of_arrays({"split": data.split}),
     }
-
-
-def _log(folder: Path, step: int, metrics: dict[str, Any]) -> None:
-    with open(folder / "metrics.jsonl", "a") as file:
-        file.write(json.dumps({"step": step, **metrics}, allow_nan=False) + "\n")
 
 
 def _optimizer(config: EncoderConfig) -> optax.GradientTransformation:

@@ -1,6 +1,5 @@
 """The story of a policy's training: data, memory, neighbors, gradient steps, evaluation."""
 
-import json
 import time
 from functools import partial
 from pathlib import Path
@@ -38,6 +37,7 @@ from retrieve_rl.reframe.windows import (
 from retrieve_rl.results import Run, RunResult
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.training import checkpoints
+from retrieve_rl.training.curve import forget_after, log_metrics
 from retrieve_rl.training.loop import train
 from retrieve_rl.training.state import Metrics, TrainState, init_state, train_steps
 
@@ -200,31 +200,10 @@ def save(
 def restore(folder: Path, fresh: TrainState) -> tuple[TrainState, dict[str, float]]:
     """The newest whole checkpoint of the run, or `fresh`; drops metrics logged after it."""
     path = checkpoints.latest_checkpoint(folder / "checkpoints")
-    if path is None:
-        (folder / "metrics.jsonl").unlink(missing_ok=True)
-        return fresh, {}
-    state = checkpoints.load_tree(path, fresh)
-    metrics = artifacts.read_manifest(path).metadata["metrics"]
-    log = folder / "metrics.jsonl"
-    if log.exists():
-        lines = [
-            line for line in log.read_text().splitlines() if _logged_step(line) <= int(state.step)
-        ]
-        artifacts.write_file(log, "".join(line + "\n" for line in lines))
+    state = fresh if path is None else checkpoints.load_tree(path, fresh)
+    metrics = {} if path is None else artifacts.read_manifest(path).metadata["metrics"]
+    forget_after(folder, int(state.step))
     return state, metrics
-
-
-def log_metrics(folder: Path, step: int, metrics: dict[str, float]) -> None:
-    """Appends a line to the learning curve."""
-    with open(folder / "metrics.jsonl", "a") as file:
-        file.write(json.dumps({"step": step, **metrics}, allow_nan=False) + "\n")
-
-
-def _logged_step(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError):  # a line cut short by a kill
-        return float("inf")
 
 
 def train_policy(config: ReframeConfig, run: Run) -> RunResult:

@@ -1,6 +1,7 @@
 """The encoder: its losses by hand, resuming bit for bit, and what it is trained on."""
 
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
@@ -50,13 +51,16 @@ def test_a_step_learns_and_every_parameter_has_a_gradient(go_data):
 
 
 def test_an_interrupted_training_ends_as_if_it_had_not_been(go_config, go_data, make_run):
-    whole = fit(go_config, go_data, make_run("whole"))
-    run = make_run("broken")
+    unbroken, run = make_run("whole"), make_run("broken")
+    whole = fit(go_config, go_data, unbroken)
     run = dataclasses.replace(run, root=run.root / "apart")
     run.stop.signal_number = 15
     with pytest.raises(Interrupted, match="saved at step 25"):
         fit(go_config, go_data, run)
     run.stop.signal_number = None
+    curve = run.folder / "metrics.jsonl"
+    # As a kill leaves it that comes after the checkpoint.
+    curve.write_text(curve.read_text() + '{"step": 40, "loss": 1.0}\n{"step": 50, "lo')
     resumed = fit(go_config, go_data, run)
     for one, other in zip(
         jax.tree.leaves(whole.params), jax.tree.leaves(resumed.params), strict=True
@@ -64,6 +68,8 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(go_config, go_data, 
         np.testing.assert_array_equal(one, other)
     assert resumed.digest == whole.digest
     assert fit(go_config, go_data, run).digest == whole.digest
+    assert curve.read_text() == (unbroken.folder / "metrics.jsonl").read_text()
+    assert [json.loads(line)["step"] for line in curve.read_text().splitlines()] == [25, 40]
 
 
 def test_it_learns_who_wins(go_data, go_encoder):

@@ -1,0 +1,30 @@
+"""The learning curve of a run: a line of JSON a logged step, cut back where training resumes."""
+
+import json
+from pathlib import Path
+
+from retrieve_rl import artifacts
+
+FILE_NAME = "metrics.jsonl"
+
+
+def log_metrics(folder: Path, step: int, metrics: dict[str, float]) -> None:
+    """Appends a line to the learning curve of the run in `folder`."""
+    with open(folder / FILE_NAME, "a") as file:
+        file.write(json.dumps({"step": step, **metrics}, allow_nan=False) + "\n")
+
+
+def forget_after(folder: Path, step: int) -> None:
+    """Drops what was logged after `step`, from where training goes on; it will come again."""
+    log = folder / FILE_NAME
+    if not log.exists():
+        return
+    lines = [line for line in log.read_text().splitlines() if _logged_step(line) <= step]
+    artifacts.write_file(log, "".join(line + "\n" for line in lines))
+
+
+def _logged_step(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError):  # a line cut short by a kill
+        return float("inf")
