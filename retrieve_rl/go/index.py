@@ -23,8 +23,11 @@ from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.retrieval.pca import Pca, fit_pca, project
 from retrieve_rl.retrieval.precompute import precompute_neighbors
 from retrieve_rl.retrieval.rows import Rows
+from retrieve_rl.signals import StopRequest
 
 _FEATURES_AT_ONCE = 4096
+# A few seconds of encoding on two cores, which a signal waits for; a multiple of the above.
+_CHUNK_ROWS = 16_384
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def make_index(config: GoConfig, data: GoData, encoder: TrainedEncoder, run: Run
       Interrupted: a signal came; run the same command again.
     """
     folder = _folder(config, encoder, run.root)
-    pca = _pca(config, data, encoder, folder / "pca")
+    pca = _pca(config, data, encoder, folder / "pca", run.stop)
     pca_digest = artifacts.read_manifest(folder / "pca").digest
     rows = data.training_rows
     path = encode_keys(
@@ -65,6 +68,7 @@ def make_index(config: GoConfig, data: GoData, encoder: TrainedEncoder, run: Run
         config.keys.dim,
         folder / "keys",
         made_from={"encoder": encoder.digest, "pca": pca_digest},
+        chunk_rows=_CHUNK_ROWS,
         reporter=run.reporter,
         stop=run.stop,
     )
@@ -222,7 +226,9 @@ def _memory_path(config: GoConfig, folder: Path) -> Path:
     return folder / f"index-{digest(settings)[:8]}"
 
 
-def _pca(config: GoConfig, data: GoData, encoder: TrainedEncoder, folder: Path) -> Pca:
+def _pca(
+    config: GoConfig, data: GoData, encoder: TrainedEncoder, folder: Path, stop: StopRequest
+) -> Pca:
     """Fitted on positions of training games, drawn by the seed."""
     with artifacts.lock(folder, wait_seconds=3600):
         if not folder.exists():
@@ -230,15 +236,13 @@ def _pca(config: GoConfig, data: GoData, encoder: TrainedEncoder, folder: Path) 
             count = min(config.keys.pca_positions, len(data.training_rows))
             rows = np.sort(rng.choice(data.training_rows, count, replace=False))
             parts = (rows[i : i + _FEATURES_AT_ONCE] for i in range(0, count, _FEATURES_AT_ONCE))
-            pca = fit_pca(
-                (
-                    features(
-                        encoder, config.keys.layer, data.store.positions.take(part), data.komi(part)
-                    )
-                    for part in parts
-                ),
-                config.keys.dim,
-            )
+
+            def features_of(part: Int[np.ndarray, " B"]) -> Float[np.ndarray, "B F"]:
+                stop.raise_if_requested("nothing of the projection is kept: run again to fit it")
+                positions = data.store.positions.take(part)
+                return features(encoder, config.keys.layer, positions, data.komi(part))
+
+            pca = fit_pca(map(features_of, parts), config.keys.dim)
             made_from = {"encoder": encoder.digest}
             with artifacts.create(folder, kind="pca", made_from=made_from) as building:
                 artifacts.save_arrays(building / "pca.npz", pca._asdict())

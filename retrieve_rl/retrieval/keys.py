@@ -91,6 +91,7 @@ def encode_keys(
     out: Path,
     *,
     made_from: Mapping[str, str],
+    chunk_rows: int,
     reporter: Reporter,
     stop: StopRequest,
 ) -> Path:
@@ -98,6 +99,9 @@ def encode_keys(
 
     Resumable, see `row_files.fill_rows`; `made_from` names the records and the encoder. Returns the
     path of the npy file.
+
+    Args:
+      chunk_rows: encoded at once; a signal waits for them.
 
     Raises:
       DataError: `encode` returns rows of another shape, or a number that is not finite.
@@ -117,7 +121,7 @@ def encode_keys(
         compute,
         kind=KIND,
         made_from=made_from,
-        chunk_rows=CHUNK_ROWS,
+        chunk_rows=chunk_rows,
         title="encoding keys",
         reporter=reporter,
         stop=stop,

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from retrieve_rl.errors import Interrupted
 from retrieve_rl.go import index as indexes
 from retrieve_rl.go import train_encoder
 from retrieve_rl.go.build_index import build_index
@@ -43,6 +44,30 @@ def test_no_neighbor_is_from_the_query_s_game(go_config, go_data, go_encoder, go
     asked = neighbors_of(go_config, go_data, go_encoder, go_index, held_out)
     assert (go_data.split[games[asked.indices]] == TRAINING).all()
     assert (np.diff(asked.distances, axis=1) >= 0).all()
+
+
+def test_a_signal_waits_for_one_chunk_and_the_keys_go_on_after_it(
+    go_config, go_data, go_encoder, go_index, make_run, monkeypatch
+):
+    monkeypatch.setattr(indexes, "_CHUNK_ROWS", 200)
+    run, encode, chunks = make_run(), indexes.keys_of, []
+
+    def stopping(*arguments):
+        chunks.append(len(arguments[-1]))
+        run.stop.signal_number = 15 if len(chunks) == 2 else None
+        return encode(*arguments)
+
+    monkeypatch.setattr(indexes, "keys_of", stopping)
+    run.stop.signal_number = 15
+    with pytest.raises(Interrupted, match="nothing of the projection is kept"):
+        make_index(go_config, go_data, go_encoder, run)
+    run.stop.signal_number = None
+    with pytest.raises(Interrupted, match="400 of .* rows are kept"):
+        make_index(go_config, go_data, go_encoder, run)
+    run.stop.signal_number = None
+    index = make_index(go_config, go_data, go_encoder, run)
+    assert set(chunks[:-1]) == {200} and sum(chunks) == len(index.keys)
+    np.testing.assert_allclose(index.keys, go_index.keys, atol=1e-4)
 
 
 def test_the_result_says_how_good_it_is_and_nothing_is_made_twice(

@@ -6,7 +6,6 @@ import pytest
 from retrieve_rl import artifacts
 from retrieve_rl.errors import DataError, Interrupted
 from retrieve_rl.progress import Reporter
-from retrieve_rl.retrieval import keys as keys_module
 from retrieve_rl.retrieval.keys import encode_keys, open_keys
 from retrieve_rl.signals import StopRequest
 
@@ -54,11 +53,6 @@ def test_keys_are_mapped_not_read(tmp_path):
     assert isinstance(keys, np.memmap)
 
 
-@pytest.fixture
-def small_chunks(monkeypatch):
-    monkeypatch.setattr(keys_module, "CHUNK_ROWS", 10)
-
-
 def encode(out, function, *, made_from="a", stop=None, num_rows=35):
     return encode_keys(
         function,
@@ -66,6 +60,7 @@ def encode(out, function, *, made_from="a", stop=None, num_rows=35):
         2,
         out,
         made_from={"records": made_from},
+        chunk_rows=10,
         reporter=SILENT,
         stop=stop or StopRequest(),
     )
@@ -75,7 +70,6 @@ def numbered(start, stop):
     return np.stack([np.arange(start, stop)] * 2, axis=1)
 
 
-@pytest.mark.usefixtures("small_chunks")
 def test_encoding_goes_on_after_the_last_whole_chunk(tmp_path):
     stop, asked = StopRequest(), []
 
@@ -94,7 +88,6 @@ def test_encoding_goes_on_after_the_last_whole_chunk(tmp_path):
     encode(tmp_path / "keys", lambda *_: pytest.fail("encoded again"))
 
 
-@pytest.mark.usefixtures("small_chunks")
 def test_what_other_records_began_is_thrown_away(tmp_path):
     stop = StopRequest(signal_number=2)
     with pytest.raises(Interrupted):
@@ -105,7 +98,6 @@ def test_what_other_records_began_is_thrown_away(tmp_path):
     np.testing.assert_array_equal(open_keys(path), numbered(0, 12))
 
 
-@pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize(
     "function, message",
     [
