@@ -59,6 +59,15 @@ def test_contradictions_are_said(settings, message):
         resolve("go9", settings=settings)
 
 
+def test_a_budget_leaves_the_size_of_the_encoder_to_the_task():
+    sizes = {
+        preset: (encoder.channels, encoder.num_blocks)
+        for preset in ("quick", "default", "smoke")
+        for encoder in [resolve("go9-11m", preset=preset).encoder]
+    }
+    assert sizes["quick"] == sizes["default"] == (32, 4) > sizes["smoke"]
+
+
 def test_unknown_names_and_missing_games(tmp_path):
     with pytest.raises(UsageError, match="no task is called 'go19'; did you mean go9"):
         resolve("go19")
