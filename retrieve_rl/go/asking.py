@@ -1,6 +1,6 @@
 """Asking an index in several orientations, each answer turned into the query's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,11 +37,15 @@ def ask(
       encode: the queries' keys when they are turned by a symmetry.
       search: the neighbors of such keys, at least `num_neighbors` of them.
     """
-    found = [search(encode(symmetry)) for symmetry in range(orientations)]
+    return merge([search(encode(symmetry)) for symmetry in range(orientations)], num_neighbors)
+
+
+def merge(found: Sequence[Neighbors], num_neighbors: int) -> TurnedNeighbors:
+    """The nearest of what each of the first symmetries found, see `ask`."""
     indices = np.concatenate([np.asarray(one.indices) for one in found], axis=1)
     distances = np.concatenate([np.asarray(one.distances) for one in found], axis=1)
     # The turned query is like the stored neighbor, so the query is like the neighbor turned back.
-    symmetries = np.repeat(INVERSES[:orientations], np.asarray(found[0].indices).shape[1])
+    symmetries = np.repeat(INVERSES[: len(found)], np.asarray(found[0].indices).shape[1])
     symmetries = np.broadcast_to(symmetries, indices.shape)
     order = np.argsort(distances, axis=1, kind="stable")
     indices, distances, symmetries = (

@@ -42,7 +42,7 @@ def build_index(config: GoConfig, run: Run) -> RunResult:
     finished("neighbors")
     run.reporter.say("judging encoder and neighbors on held-out games")
     accuracy = judge_encoder(data, encoder)
-    neighbors = judge_neighbors(config, data, encoder, index)
+    neighbors = judge_neighbors(config, data, encoder, index, run)
     finished("report")
     agreement = neighbors["neighbor_move_agreement"]
     return RunResult(
@@ -94,7 +94,7 @@ def judge_encoder(data: GoData, encoder: TrainedEncoder) -> dict[str, Any]:
 
 
 def judge_neighbors(
-    config: GoConfig, data: GoData, encoder: TrainedEncoder, index: GoIndex
+    config: GoConfig, data: GoData, encoder: TrainedEncoder, index: GoIndex, run: Run
 ) -> dict[str, Any]:
     """How test positions compare with their neighbors: by learned key, by raw board, at random."""
     rng = np.random.default_rng([config.seed, 2])
@@ -104,7 +104,7 @@ def judge_neighbors(
     random_rows = rng.choice(data.training_rows, (count, 1))
     found = {
         "learned": neighbors_of(config, data, encoder, index, queries),
-        "raw_board": nearest_boards(data, queries, config.index.orientations),
+        "raw_board": nearest_boards(data, queries, config.index.orientations, run),
         "random": TurnedNeighbors(
             random_rows, np.full((count, 1), np.nan), np.zeros((count, 1), int)
         ),
