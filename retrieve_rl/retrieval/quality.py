@@ -120,7 +120,7 @@ class RecallTest:
     truth: Neighbors
 
     @classmethod
-    def draw(cls, keys: Float[np.ndarray, "N D"], num_queries: int = 256) -> "RecallTest":
+    def draw(cls, keys: Float[np.ndarray, "N D"], num_queries: int = 512) -> "RecallTest":
         """Draws the rows by a fixed seed; no part of the keys has been seen yet."""
         count = min(num_queries, len(keys))
         rows = np.sort(np.random.default_rng(0).choice(len(keys), count, replace=False))

@@ -7,11 +7,11 @@ from retrieve_rl.retrieval.quality import RecallTest
 from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.retrieval.sharded import ShardedIndex
 
-_REORDERING = (20, 40, 75, 150, 300, 800)
-_SHARES_OF_LEAVES = tuple(0.0025 * 2 ** (step / 4) for step in range(35)) + (1.0,)
-# Beside a block of hashed keys, read in a stream: a candidate scored again is read from memory at
-# random.
-_BLOCKS_PER_REORDERING = 3000.0
+_REORDERING = (20, 40, 75, 110, 150, 225, 300, 450, 600, 800, 1200)
+_SHARES_OF_LEAVES = tuple(0.0025 * 2 ** (step / 8) for step in range(70)) + (1.0,)
+# What a leaf costs beside its keys, and a candidate scored again, in hashed blocks that are read in
+# the same time; measured on one and on fifty million keys.
+_BLOCKS_PER_LEAF, _BLOCKS_PER_REORDERING = 20_000.0, 3000.0
 
 
 def searching(index: ShardedIndex, share_of_leaves: float, reordering: int) -> ShardedIndex:
@@ -37,7 +37,7 @@ def searched_like(index: ShardedIndex, shards: ShardedIndex) -> ShardedIndex:
 def tune(index: ShardedIndex, test: RecallTest, wanted: float) -> ShardedIndex:
     """The cheapest search of `index` whose recall@10 is at least `wanted`, else the best one.
 
-    The cost is counted (blocks of hashed keys and candidates read), not timed, so that a build
+    The cost is counted (leaves, hashed blocks, candidates), not timed, so that a build
     always ends with the same parameters. The measured recall must exceed `wanted` by its standard
     error, lest one index in two fall short of it on other queries.
     """
@@ -71,7 +71,8 @@ def _cost(index: ShardedIndex) -> float:
     for shard in index.shards:
         if isinstance(shard.index, ScannIndex):
             scann = shard.index
-            share = scann.num_leaves_to_search / max(scann.parameters.num_leaves, 1)
-            blocks = share * scann.num_keys * len(scann.parameters.block_widths)
-            total += blocks + scann.reordering_num_neighbors * _BLOCKS_PER_REORDERING
+            rows = scann.num_keys / max(scann.parameters.num_leaves, 1)
+            leaf = rows * len(scann.parameters.block_widths) + _BLOCKS_PER_LEAF
+            total += scann.num_leaves_to_search * leaf
+            total += scann.reordering_num_neighbors * _BLOCKS_PER_REORDERING
     return total
