@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from retrieve_rl.errors import ResourceError
 from retrieve_rl.retrieval.index import Kind
-from retrieve_rl.retrieval.scann_config import Reorder
+from retrieve_rl.retrieval.scann_config import Reorder, num_blocks
 
 GIB = 2**30
 _PROCESS = 0.6 * GIB
@@ -36,10 +36,10 @@ def need_of(num_keys: int, dim: int, kind: Kind, reorder: Reorder, *, value_byte
         # The matrix, its blocks, and the copy they are cut from.
         return Need(_PROCESS + 3 * num_keys * (dim + 2) * 4, num_keys * dim * 4 + value_bytes)
     kept = _KEPT_BYTES[reorder] * dim
-    codes, token = dim / 4, 4
-    # In memory ScaNN holds the codes twice: as stored, and transposed for the processor's tables.
-    memory = num_keys * (kept + 2 * codes + 2 * token)
-    return Need(_PROCESS + memory, num_keys * (kept + codes + token) + value_bytes)
+    # A byte a code on disk, half a byte in memory; there a key's leaf and place in it, too.
+    codes, leaf = num_blocks(dim), 4
+    memory = num_keys * (kept + codes / 2 + 2 * leaf)
+    return Need(_PROCESS + memory, num_keys * (kept + codes + leaf) + value_bytes)
 
 
 def check(need: Need, folder: Path, max_memory: float | None = None) -> None:

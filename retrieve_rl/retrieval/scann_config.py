@@ -40,16 +40,20 @@ def parameters_for(
     """About sqrt(2 N) leaves, and three blocks for eight dimensions, cut to suit the variances."""
     if num_keys < TREE_FROM:
         return ScannParameters(num_leaves=0, block_widths=(), reorder=reorder)
-    num_blocks = math.ceil(_BLOCKS_PER_DIM * len(variances))
     return ScannParameters(
         num_leaves=round(math.sqrt(2 * num_keys)),
-        block_widths=block_widths(variances, num_blocks),
+        block_widths=block_widths(variances, num_blocks(len(variances))),
         reorder=reorder,
     )
 
 
-def block_widths(variances: Float[Array, " D"], num_blocks: int) -> tuple[int, ...]:
-    """Cuts the dimensions into `num_blocks` runs with the smallest expected quantization error.
+def num_blocks(dim: int) -> int:
+    """Blocks of asymmetric hashing for keys of width `dim`."""
+    return math.ceil(_BLOCKS_PER_DIM * dim)
+
+
+def block_widths(variances: Float[Array, " D"], count: int) -> tuple[int, ...]:
+    """Cuts the dimensions into `count` runs with the smallest expected quantization error.
 
     Sixteen codewords for m dimensions of variances v leave an error of about
     m (prod v)^(1/m) 16^(-2/m) (rate-distortion of a Gaussian). On principal components this gives
@@ -64,17 +68,17 @@ def block_widths(variances: Float[Array, " D"], num_blocks: int) -> tuple[int, .
         m = stop - start
         return m * math.exp((log_sums[stop] - log_sums[start]) / m) * CODEWORDS ** (-2 / m)
 
-    best = np.full((num_blocks + 1, width + 1), np.inf)
-    came_from = np.zeros((num_blocks + 1, width + 1), np.int64)
+    best = np.full((count + 1, width + 1), np.inf)
+    came_from = np.zeros((count + 1, width + 1), np.int64)
     best[0, 0] = 0.0
-    for block in range(1, num_blocks + 1):
+    for block in range(1, count + 1):
         for stop in range(block, width + 1):
             totals = [best[block - 1, start] + error(start, stop) for start in range(stop)]
             came_from[block, stop] = start = int(np.argmin(totals))
             best[block, stop] = totals[start]
     widths: list[int] = []
     stop = width
-    for block in range(num_blocks, 0, -1):
+    for block in range(count, 0, -1):
         start = int(came_from[block, stop])
         widths.append(stop - start)
         stop = start
