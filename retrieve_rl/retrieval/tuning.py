@@ -7,6 +7,8 @@ from retrieve_rl.retrieval.quality import RecallTest
 from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.retrieval.sharded import ShardedIndex
 
+# From many to few: with few candidates no number of leaves may be enough, and until a cost is known
+# every number is tried.
 _REORDERING = (1200, 800, 600, 450, 300, 225, 150, 110, 75, 40, 20)
 _SHARES_OF_LEAVES = tuple(0.0025 * 2 ** (step / 8) for step in range(70)) + (1.0,)
 # What a leaf costs beside its keys, and a candidate scored again, in hashed blocks that are read in
@@ -37,10 +39,9 @@ def searched_like(index: ShardedIndex, shards: ShardedIndex) -> ShardedIndex:
 def tune(index: ShardedIndex, test: RecallTest, wanted: float) -> ShardedIndex:
     """The cheapest search of `index` whose recall@10 is at least `wanted`, else the best one.
 
-    The cost is counted (leaves, hashed blocks, candidates), not timed, so that a build
-    always ends with the same parameters. The largest numbers of candidates come first: with few, no
-    number of leaves may be enough, and to try them all takes long where no cost is known yet. The measured recall must exceed `wanted` by its standard
-    error, lest one index in two fall short of it on other queries.
+    The cost is counted (leaves, hashed blocks, candidates), not timed, so that a build always ends
+    with the same parameters. The measured recall must exceed `wanted` by its standard error, lest
+    one index in two fall short of it on other queries.
     """
     best, best_cost = None, math.inf
     for reordering in _REORDERING:
@@ -54,7 +55,7 @@ def tune(index: ShardedIndex, test: RecallTest, wanted: float) -> ShardedIndex:
                 best, best_cost, high = candidate, _cost(candidate), middle
             else:
                 low = middle + 1
-    return best or searching(index, 1.0, _REORDERING[-1])
+    return best or searching(index, 1.0, max(_REORDERING))
 
 
 def _reaches(wanted: float, recall: float, error: float) -> bool:
