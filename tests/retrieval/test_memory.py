@@ -309,3 +309,13 @@ def test_memory_and_disk_are_foreseen(games, tmp_path):
     values = sum(f.stat().st_size for f in (tmp_path / "m").rglob("*") if f.is_file())
     assert plan(games, IndexOptions())["disk_gib"] * 2**30 == pytest.approx(values, rel=0.2)
     assert report["kind"] == "exact"
+
+
+def test_where_no_search_finds_enough_the_most_thorough_one_is_kept(tmp_path, rng):
+    """int8 cannot tell neighbors apart that differ by less than its steps."""
+    keys = np.concatenate([rng.normal(size=(3000, 4)) * 1e-4, 100 * np.eye(4)])
+    report = build(Rows(keys.astype(np.float32)), tmp_path / "m", kind="scann", reorder="int8")
+    assert report["recall_at_10"] < report["wanted_recall"]
+    (shard,) = open_memory(tmp_path / "m").index.shards
+    assert shard.index.num_leaves_to_search == shard.index.parameters.num_leaves
+    assert shard.index.reordering_num_neighbors == 1200
