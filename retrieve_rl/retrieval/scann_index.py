@@ -1,4 +1,4 @@
-"""The ScaNN index: approximate, on the host. The one module that imports scann."""
+"""The ScaNN index: approximate, on the host. This module and `scann_codes` alone import scann."""
 
 import os
 from dataclasses import dataclass, replace
