@@ -38,7 +38,7 @@ def experiments_folder() -> Path:
 def named_files(kind: str) -> dict[str, Path]:
     """Name -> TOML file of one kind: "tasks", "presets", "arms" or "ablations".
 
-    "tasks/go" and "presets/go" are those of the other paper.
+    "tasks/go", "presets/go" and "arms/go" are those of the other paper.
     """
     return {path.stem: path for path in sorted((experiments_folder() / kind).glob("*.toml"))}
 
@@ -55,6 +55,21 @@ def find(kind: str, name: str) -> Path:
         one = kind.partition("/")[0].removesuffix("s")
         raise UsageError(f"no {one} is called {name!r}{_nearest(name, known)}")
     return known[name]
+
+
+def paper_of(task: str) -> str:
+    """ "go" or "reframe": where a task lies, or what a TOML file says of itself (`paper = "go"`).
+
+    Raises:
+      UsageError: there is no such task.
+    """
+    if task.endswith(".toml"):
+        return str(read_toml(find("tasks", task)).get("paper", "reframe"))
+    papers = {name: "reframe" for name in named_files("tasks")}
+    papers |= {name: "go" for name in named_files("tasks/go")}
+    if task not in papers:
+        raise UsageError(f"no task is called {task!r}{_nearest(task, papers)}")
+    return papers[task]
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def test_every_study_has_cells(study, preset):
 )
 def test_every_file_is_of_a_known_kind(path):
     kind = path.parent.relative_to(REPOSITORY / "experiments").as_posix()
-    assert kind in ("tasks", "presets", "arms", "ablations", "tasks/go", "presets/go")
+    assert kind in ("tasks", "presets", "arms", "ablations", "tasks/go", "presets/go", "arms/go")
     tomllib.loads(path.read_text())
 
 

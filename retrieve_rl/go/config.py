@@ -8,12 +8,15 @@ from pydantic import Field, model_validator
 
 from retrieve_rl.config import Strict, digest, find, merge, parse_setting, read_toml, validate
 from retrieve_rl.go.points import NUM_POINTS
+from retrieve_rl.go.policy_config import HeldOutConfig, ModelConfig, RetrievalConfig, TrainConfig
 from retrieve_rl.go.sources import BUNDLED, digest_of_records
 from retrieve_rl.retrieval.index import Kind
 from retrieve_rl.retrieval.scann_config import Reorder
 
 RESULTS_VERSION = 1
 """Raised in the commit that changes what a config computes; results of two versions never mix."""
+DEFAULT_ARM = "retrieval"
+_OF_POLICY = ("model", "retrieval", "train", "held_out")
 
 
 class SourceConfig(Strict):
@@ -93,7 +96,8 @@ class IndexConfig(Strict):
     orientations: Literal[1, 8] = 8
     """In how many orientations a position asks; the nearest of all answers are merged."""
     num_neighbors: int = Field(10, ge=1)
-    """Neighbors found for every training position, none from its own game."""
+    """Neighbors found for every training position, none from its own game; a policy is trained
+    with the first of them."""
 
 
 class EvaluateConfig(Strict):
@@ -116,6 +120,24 @@ class GoConfig(Strict):
     keys: KeysConfig = KeysConfig()
     index: IndexConfig = IndexConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    model: ModelConfig = ModelConfig()
+    retrieval: RetrievalConfig = RetrievalConfig()
+    train: TrainConfig = TrainConfig()
+    held_out: HeldOutConfig = HeldOutConfig()
+
+    @model_validator(mode="after")
+    def _enough_neighbors_are_found(self) -> "GoConfig":
+        if self.retrieval.num_neighbors > self.index.num_neighbors:
+            raise ValueError(
+                f"retrieval.num_neighbors {self.retrieval.num_neighbors} is more than the"
+                f" index.num_neighbors {self.index.num_neighbors} found for a training position"
+            )
+        return self
+
+    @property
+    def retrieves(self) -> bool:
+        """Whether the policy hears of neighbors at all."""
+        return self.retrieval.source != "none"
 
     @model_validator(mode="after")
     def _keys_are_no_wider_than_features(self) -> "GoConfig":
@@ -132,8 +154,24 @@ class GoConfig(Strict):
 
 
 def config_hash(config: GoConfig) -> str:
-    """Hash of all that determines the numbers of a run."""
+    """Hash of all that determines the numbers of a policy's run."""
+    return _hash(config.model_dump(mode="json"))
+
+
+def index_config(config: GoConfig) -> dict[str, Any]:
+    """The part of a config that its index is made from; the same for every arm, as strict JSON."""
     facts = config.model_dump(mode="json")
+    of_index = {name: facts[name] for name in facts if name not in _OF_POLICY}
+    return {**of_index, "arm": DEFAULT_ARM}
+
+
+def index_config_hash(config: GoConfig) -> str:
+    """Hash of all that determines the numbers of a run of build-index."""
+    return _hash(index_config(config))
+
+
+def _hash(facts: dict[str, Any]) -> str:
+    facts = {**facts, "data": {**facts["data"]}}
     del facts["data"]["folder"]
     return digest({"results_version": RESULTS_VERSION, **facts})
 
@@ -142,11 +180,12 @@ def resolve(
     task: str,
     *,
     preset: str = "default",
+    arm: str = DEFAULT_ARM,
     seed: int = 0,
     games: Path | None = None,
     settings: Sequence[str] = (),
 ) -> GoConfig:
-    """The config of a run: defaults, then task and preset TOML, the games, `key=value`s.
+    """The config of a run: defaults, then task, preset and arm TOML, the games, `key=value`s.
 
     Args:
       games: the folder of the files that the task names; for a task on the bundled games, a file
@@ -156,14 +195,19 @@ def resolve(
       UsageError: an unknown name or key, or a bad value.
       DataError: `games` cannot be read.
     """
-    files = {"task": find("tasks/go", task), "preset": find("presets/go", preset)}
-    names = {**{kind: file.stem for kind, file in files.items()}, "arm": "retrieval", "seed": seed}
+    files = {
+        "task": find("tasks/go", task),
+        "preset": find("presets/go", preset),
+        "arm": find("arms/go", arm),
+    }
+    names = {**{kind: file.stem for kind, file in files.items()}, "seed": seed}
     layers = [read_toml(file) for file in files.values()]
     layers += [parse_setting(setting) for setting in settings]
     values = merge([*layers, names])
     if games is not None:
         values = merge([values, {"data": _where(games, values)}])
-    return validate(GoConfig, values, source=f"task {names['task']}, preset {preset}")
+    source = f"task {names['task']}, preset {preset}, arm {arm}"
+    return validate(GoConfig, values, source=source)
 
 
 def _where(games: Path, values: dict[str, Any]) -> dict[str, Any]:
