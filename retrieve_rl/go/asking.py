@@ -23,9 +23,9 @@ class TurnedNeighbors(NamedTuple):
       symmetries: what turns each neighbor into the query's orientation.
     """
 
-    indices: Int[np.ndarray, "B K"]
-    distances: Float[np.ndarray, "B K"]
-    symmetries: Int[np.ndarray, "B K"]
+    indices: Int[Array, "B K"]
+    distances: Float[Array, "B K"]
+    symmetries: Int[Array, "B K"]
 
 
 def ask(

@@ -36,6 +36,10 @@ INVERSES = np.argmax((IMAGES[:, IMAGES] == np.arange(NO_MOVE + 1)).all(axis=-1),
 """[8]: the symmetry that undoes each."""
 
 
+PRODUCTS = np.argmax((IMAGES[:, IMAGES].swapaxes(0, 1)[:, :, None] == IMAGES).all(axis=-1), axis=-1)
+"""[8, 8]: `PRODUCTS[first, then]` is the symmetry that does what the two do one after the other."""
+
+
 def turn_moves(moves: np.ndarray, symmetry: np.ndarray | int) -> np.ndarray:
     """The images of moves, points, `PASS` or `NO_MOVE`; shapes broadcast."""
     return _table(moves, IMAGES)[symmetry, moves]
