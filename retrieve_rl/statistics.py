@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Shaped
 
 _RESAMPLES = 2000
 
@@ -35,3 +35,35 @@ def bootstrap_interval(groups: Sequence[Float[np.ndarray, " N"]]) -> tuple[float
     picked = means[drawn, np.arange(_RESAMPLES)[:, None], np.arange(len(groups))[None]]
     low, high = np.quantile(picked.mean(axis=1), [0.025, 0.975])
     return float(low), float(high)
+
+
+class GroupResamples:
+    """Bootstrap of whole groups (games): every mean over the same rows sees the same resamples."""
+
+    def __init__(self, groups: Shaped[np.ndarray, " N"]) -> None:
+        names, self._member = np.unique(groups, return_inverse=True)
+        self._count = len(names)
+        shares = np.full(self._count, 1.0 / self._count)
+        # int16 holds how often a group is drawn; the product below makes floats of a block of rows.
+        draws = np.random.default_rng(0).multinomial(self._count, shares, size=_RESAMPLES)
+        self._draws = draws.astype(np.int16)
+
+    def mean(
+        self, values: Float[np.ndarray, " N"], counted: Bool[np.ndarray, " N"] | None = None
+    ) -> dict[str, float | None]:
+        """Mean of the counted rows, and its 95% percentile interval; None where none is counted.
+
+        Rows of a group that was drawn twice count twice.
+        """
+        weights = np.ones(len(values)) if counted is None else counted.astype(np.float64)
+        if not weights.any():
+            return {"mean": None, "low": None, "high": None}
+        chosen = np.where(weights > 0.0, values, 0.0)
+        totals = np.stack(
+            [np.bincount(self._member, part, self._count) for part in (chosen, weights)], axis=1
+        )
+        sums = self._draws @ totals  # [resamples, 2]
+        drawn = sums[sums[:, 1] > 0.0]
+        low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
+        total, count = totals.sum(axis=0)
+        return {"mean": float(total / count), "low": float(low), "high": float(high)}
