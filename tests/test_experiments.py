@@ -41,10 +41,12 @@ def test_every_task_loads_with_every_preset_and_arm(task):
 
 
 @pytest.mark.parametrize("task", named_files("tasks/go"))
-def test_every_task_of_go_loads_with_every_preset(task):
+def test_every_task_of_go_loads_with_every_preset_and_arm(task):
     configs = [go.resolve(task, preset=preset) for preset in named_files("presets/go")]
     assert {config.preset for config in configs} >= {"smoke", "quick", "default"}
     assert {config.task for config in configs} == {task}
+    configs += [go.resolve(task, arm=arm) for arm in named_files("arms/go") if arm != "retrieval"]
+    assert {config.arm for config in configs} >= {"retrieval", "baseline"}
     assert len({go.config_hash(config) for config in configs}) == len(configs)
 
 

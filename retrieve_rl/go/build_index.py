@@ -7,7 +7,13 @@ import numpy as np
 
 from retrieve_rl.go.agreement import agrees, is_same, occurs_in, shares
 from retrieve_rl.go.asking import TurnedNeighbors
-from retrieve_rl.go.config import RESULTS_VERSION, GoConfig, config_hash
+from retrieve_rl.go.config import (
+    DEFAULT_ARM,
+    RESULTS_VERSION,
+    GoConfig,
+    index_config,
+    index_config_hash,
+)
 from retrieve_rl.go.data import GoData, load_data
 from retrieve_rl.go.encoder import TrainedEncoder
 from retrieve_rl.go.index import (
@@ -15,11 +21,11 @@ from retrieve_rl.go.index import (
     keys_of,
     make_index,
     neighbors_of,
-    training_neighbors,
 )
 from retrieve_rl.go.raw_board import nearest_boards
 from retrieve_rl.go.splits import TEST, VALIDATION
 from retrieve_rl.go.train_encoder import fit, judge
+from retrieve_rl.go.training_neighbors import training_neighbors
 from retrieve_rl.results import Run, RunResult, machine
 from retrieve_rl.retrieval.quality import quantiles
 
@@ -49,12 +55,12 @@ def build_index(config: GoConfig, run: Run) -> RunResult:
         command="build-index",
         status="ok",
         task=config.task,
-        arm=config.arm,
+        arm=DEFAULT_ARM,
         preset=config.preset,
         seed=config.seed,
         results_version=RESULTS_VERSION,
-        config_hash=config_hash(config),
-        config=config.model_dump(mode="json"),
+        config_hash=index_config_hash(config),
+        config=index_config(config),
         inputs=data.facts,
         training={"steps": config.encoder.steps, "accuracy": accuracy},
         retrieval={

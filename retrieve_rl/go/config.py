@@ -134,11 +134,6 @@ class GoConfig(Strict):
             )
         return self
 
-    @property
-    def retrieves(self) -> bool:
-        """Whether the policy hears of neighbors at all."""
-        return self.retrieval.source != "none"
-
     @model_validator(mode="after")
     def _keys_are_no_wider_than_features(self) -> "GoConfig":
         widths = {
@@ -151,6 +146,11 @@ class GoConfig(Strict):
                 f" layer {self.keys.layer}: lower it, or widen the encoder's layer"
             )
         return self
+
+    @property
+    def retrieves(self) -> bool:
+        """Whether the policy hears of neighbors at all."""
+        return self.retrieval.source != "none"
 
 
 def config_hash(config: GoConfig) -> str:

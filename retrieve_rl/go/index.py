@@ -13,6 +13,7 @@ from retrieve_rl.go.config import RESULTS_VERSION, GoConfig
 from retrieve_rl.go.data import GoData
 from retrieve_rl.go.encoder import TrainedEncoder, features
 from retrieve_rl.go.positions import Positions
+from retrieve_rl.go.splits import second_half
 from retrieve_rl.results import Run
 from retrieve_rl.retrieval.build import IndexOptions, Report, build_memory
 from retrieve_rl.retrieval.keys import FILE_NAME as KEYS_FILE
@@ -21,7 +22,6 @@ from retrieve_rl.retrieval.keys import encode_keys, open_keys
 from retrieve_rl.retrieval.memory import Memory, open_memory, search
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.retrieval.pca import Pca, fit_pca, project
-from retrieve_rl.retrieval.precompute import precompute_neighbors
 from retrieve_rl.retrieval.rows import Rows
 from retrieve_rl.signals import StopRequest
 
@@ -35,7 +35,8 @@ class GoIndex:
     """The index of a config, open, and what its keys were made with.
 
     Attributes:
-      memory: row n holds the position `data.training_rows[n]`; groups are rows of games.
+      memory: row n holds the position `data.training_rows[n]`; groups are rows of games. Its two
+        halves are those of `splits.second_half`.
       keys: of those positions, memory-mapped.
       pca: from features to keys.
       report: how good the index is.
@@ -77,7 +78,8 @@ def make_index(config: GoConfig, data: GoData, encoder: TrainedEncoder, run: Run
     options = IndexOptions(config.index.kind, config.index.wanted_recall, config.index.reorder)
     out = _memory_path(config, folder)
     values = {**positions._asdict(), "rows": rows}
-    indexed = Rows(keys, values, positions.games)
+    halves = second_half(data.store.games.digests)[positions.games]
+    indexed = Rows(keys, values, positions.games, halves)
     report = build_memory(indexed, out, options, reporter=run.reporter, stop=run.stop)
     return GoIndex(open_memory(out), keys, pca, report, folder)
 
@@ -163,24 +165,6 @@ def in_store(data: GoData, neighbors: TurnedNeighbors) -> TurnedNeighbors:
     return neighbors._replace(indices=np.where(neighbors.indices >= 0, rows, -1))
 
 
-def training_neighbors(config: GoConfig, data: GoData, index: GoIndex, run: Run) -> Neighbors:
-    """Neighbors of every training position as it was played, never from the same game.
-
-    Memory-mapped [N, K]; indices are rows of the index. Resumable.
-    """
-    games = data.store.positions.games[data.training_rows]
-    return precompute_neighbors(
-        index.memory,
-        index.keys,
-        config.index.num_neighbors,
-        index.folder / f"neighbors-{index.memory.manifest.digest[:8]}",
-        not_from=games[:, None],
-        queries_sha256=artifacts.read_manifest(index.folder / "keys").digest,
-        reporter=run.reporter,
-        stop=run.stop,
-    )
-
-
 def _keys(
     config: GoConfig,
     encoder: TrainedEncoder,
@@ -223,7 +207,7 @@ def _folder(config: GoConfig, encoder: TrainedEncoder, root: Path) -> Path:
 
 def _memory_path(config: GoConfig, folder: Path) -> Path:
     settings = config.index.model_dump(mode="json", include={"kind", "wanted_recall", "reorder"})
-    return folder / f"index-{digest(settings)[:8]}"
+    return folder / f"index-{digest({**settings, 'halves': 2})[:8]}"
 
 
 def _pca(

@@ -11,7 +11,7 @@ from retrieve_rl.go import train_encoder
 from retrieve_rl.go.build_index import build_index
 from retrieve_rl.go.config import resolve
 from retrieve_rl.go.data import split_data
-from retrieve_rl.go.index import keys_of, make_index, neighbors_of, training_neighbors
+from retrieve_rl.go.index import keys_of, make_index, neighbors_of
 from retrieve_rl.go.splits import TEST, TRAINING
 from retrieve_rl.go.store import open_store, write_store
 from retrieve_rl.results import read_result, write_result
@@ -31,12 +31,8 @@ def test_the_index_holds_the_training_games_and_their_keys(
     np.testing.assert_allclose(again, go_index.keys[:50], atol=1e-4)
 
 
-def test_no_neighbor_is_from_the_query_s_game(go_config, go_data, go_encoder, go_index, go_run):
+def test_no_neighbor_is_from_the_query_s_game(go_config, go_data, go_encoder, go_index):
     games = go_data.store.positions.games
-    told = training_neighbors(go_config, go_data, go_index, go_run)
-    found, own = go_data.training_rows[told.indices], games[go_data.training_rows]
-    assert (told.indices >= 0).all()
-    assert (games[found] != own[:, None]).all()
     rows = go_data.training_rows[:30]
     asked = neighbors_of(go_config, go_data, go_encoder, go_index, rows)
     assert (games[asked.indices] != games[rows][:, None]).all()

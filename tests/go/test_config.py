@@ -2,8 +2,9 @@
 
 import pytest
 
+from retrieve_rl.config import named_files
 from retrieve_rl.errors import DataError, UsageError
-from retrieve_rl.go.config import config_hash, resolve
+from retrieve_rl.go.config import config_hash, index_config_hash, resolve
 from retrieve_rl.go.sources import BUNDLED, digest_of_records, locate
 
 
@@ -45,6 +46,18 @@ def test_a_task_that_lists_files_takes_their_folder(tmp_path, monkeypatch):
     assert locate(source.file, source.sha256, "") == tmp_path / "my.sgf"
 
 
+def test_what_only_a_policy_reads_leaves_the_index_as_it_is():
+    plain = resolve("go9")
+    arms = [resolve("go9", arm=arm) for arm in named_files("arms/go")]
+    settings = ("model.channels=8", "train.steps=7", "held_out.positions=9")
+    others = [*arms, *(resolve("go9", settings=[setting]) for setting in settings)]
+    assert {index_config_hash(config) for config in others} == {index_config_hash(plain)}
+    assert len({config_hash(config) for config in others}) == len(others)
+    assert index_config_hash(resolve("go9", settings=["keys.dim=8"])) != index_config_hash(plain)
+    assert index_config_hash(plain) != config_hash(plain)
+    assert [config.arm for config in arms if not config.retrieves] == ["baseline"]
+
+
 @pytest.mark.parametrize(
     "settings, message",
     [
@@ -52,6 +65,8 @@ def test_a_task_that_lists_files_takes_their_folder(tmp_path, monkeypatch):
         (["keys.dim=512", 'keys.layer="hidden"'], "256 features of layer hidden"),
         (["data.sources=[{held_out=false}]"], "held_out = true"),
         (['data.sources=[{file="a.sgf"}]'], "sha256"),
+        (["retrieval.num_neighbors=11"], "more than the index.num_neighbors 10"),
+        (["model.unroll_steps=10"], "model.unroll_steps"),
     ],
 )
 def test_contradictions_are_said(settings, message):
@@ -73,5 +88,7 @@ def test_unknown_names_and_missing_games(tmp_path):
         resolve("go19")
     with pytest.raises(UsageError, match="no preset is called"):
         resolve("go9", preset="paper")
+    with pytest.raises(UsageError, match="no arm is called 'base'; did you mean baseline"):
+        resolve("go9", arm="base")
     with pytest.raises(DataError, match="expected game records"):
         resolve("go9", games=tmp_path / "nothing")

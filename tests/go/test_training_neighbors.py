@@ -1,0 +1,58 @@
+"""Neighbors of training positions: two rules, both on a real small store."""
+
+import numpy as np
+import pytest
+
+from retrieve_rl.go.splits import nested_draws, second_half, split_games
+from retrieve_rl.go.training_neighbors import distance_scale, training_neighbors
+from retrieve_rl.retrieval.neighbors import Neighbors
+
+
+@pytest.fixture(scope="module")
+def games(go_data):
+    """The game of every row of the index."""
+    return go_data.store.positions.games[go_data.training_rows]
+
+
+def test_halves_never_mix(go_config, go_data, go_index, go_run, games):
+    halves = second_half(go_data.store.games.digests)
+    assert 0.2 < halves.mean() < 0.8
+    told = training_neighbors(go_config, go_data, go_index, go_run)
+    assert told.found.indices.shape == (len(games), go_config.index.num_neighbors)
+    assert (told.found.indices >= 0).all()
+    assert (halves[games[told.found.indices]] != halves[games][:, None]).all()
+    again = training_neighbors(go_config, go_data, go_index, go_run)
+    assert again.digest == told.digest
+
+
+def test_a_hidden_game_leaves_both_halves(go_config, go_data, go_index, go_run, games):
+    hidden = go_config.retrieval.model_copy(update={"own_game": "hidden"})
+    config = go_config.model_copy(update={"retrieval": hidden})
+    told = training_neighbors(config, go_data, go_index, go_run)
+    halves = second_half(go_data.store.games.digests)
+    assert (games[told.found.indices] != games[:, None]).all()
+    same = halves[games[told.found.indices]] == halves[games][:, None]
+    assert same.any() and not same.all()
+    other = training_neighbors(go_config, go_data, go_index, go_run)
+    assert other.digest != told.digest
+    assert (told.found.distances[:, 0] <= other.found.distances[:, 0] + 1e-4).all()
+
+
+def test_a_game_keeps_its_half_and_its_draw_whatever_else_is_read(bundled):
+    digests = bundled.games.digests
+    kept = np.arange(len(digests))[::-3]
+    for decide in (second_half, nested_draws):
+        np.testing.assert_array_equal(decide(digests)[kept], decide(digests[kept]))
+    halves, draws = second_half(digests), nested_draws(digests)
+    assert halves.mean() == pytest.approx(0.5, abs=0.03)
+    for part in range(3):
+        inside = split_games(digests, np.ones(len(digests), bool)) == part
+        assert halves[inside].mean() == pytest.approx(0.5, abs=0.12)
+        assert draws[inside].mean() == pytest.approx(0.5, abs=0.08)
+    assert draws[halves].mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_scale_is_of_the_nearest_that_are_not_the_same():
+    distances = np.array([[0.0, 9.0], [2.0, 9.0], [4.0, 9.0], [6.0, 9.0], [np.inf, np.inf]])
+    assert distance_scale(Neighbors(np.zeros((5, 2), int), distances)) == 4.0
+    assert distance_scale(Neighbors(np.full((1, 2), -1), np.full((1, 2), np.inf))) == 1.0
