@@ -44,7 +44,6 @@ class GroupResamples:
         names, self._member = np.unique(groups, return_inverse=True)
         self._count = len(names)
         shares = np.full(self._count, 1.0 / self._count)
-        # int16 holds how often a group is drawn; the product below makes floats of a block of rows.
         draws = np.random.default_rng(0).multinomial(self._count, shares, size=_RESAMPLES)
         self._draws = draws.astype(np.int16)
 

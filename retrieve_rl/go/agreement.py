@@ -54,7 +54,7 @@ def shares(
         "never_seen": _share(hits[~seen]),
         "by_ply": {
             name: {"positions": int(inside.sum()), "share": _share(hits[inside])}
-            for name, inside in _buckets(plies).items()
+            for name, inside in plies_in_buckets(plies).items()
         },
     }
 
@@ -78,7 +78,8 @@ def _number(points: np.ndarray) -> np.ndarray:
     return total
 
 
-def _buckets(plies: np.ndarray) -> dict[str, np.ndarray]:
+def plies_in_buckets(plies: Int[np.ndarray, " B"]) -> dict[str, Bool[np.ndarray, " B"]]:
+    """Which positions are in each part of a game, by name, in order."""
     return {
         f"{low}-{high - 1}" if high else f"{low}+": (plies >= low)
         & (plies < (high or np.iinfo(np.int32).max))

@@ -1,0 +1,168 @@
+"""Judging a policy on held-out games, under every condition of its neighbors."""
+
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from retrieve_rl.errors import DataError
+from retrieve_rl.go.built import Built, open_built
+from retrieve_rl.go.config import RESULTS_VERSION, GoConfig, config_hash
+from retrieve_rl.go.data import GoData, open_data
+from retrieve_rl.go.held_out import AS_TRAINED, NO_NEIGHBORS, conditions, held_out_rows
+from retrieve_rl.go.judge_policy import Judged, by_ply, by_step, differences, judge_policy
+from retrieve_rl.go.model import count_parameters
+from retrieve_rl.go.neighbor_inputs import retrieval_set
+from retrieve_rl.go.policy import TrainedPolicy, open_policy
+from retrieve_rl.go.train_encoder import batch_of
+from retrieve_rl.results import Run, RunResult, machine, read_result
+from retrieve_rl.retrieval.quality import quantiles
+from retrieve_rl.statistics import GroupResamples
+
+
+class Evaluation(NamedTuple):
+    """What a result holds of an evaluation.
+
+    Attributes:
+      outcomes: sums over each test game, as trained.
+      summary: the named numbers.
+      retrieval: the table of every condition.
+    """
+
+    outcomes: list[dict[str, Any]]
+    summary: dict[str, Any]
+    retrieval: dict[str, Any]
+
+
+def evaluate(config: GoConfig, run: Run, *, trained: Path) -> RunResult:
+    """Entry point of `rrl evaluate` for Go: judges the training run in `trained` thoroughly.
+
+    Makes nothing but the result.
+
+    Raises:
+      DataError: an artifact is missing, damaged, or another than the run was trained with.
+    """
+    began = time.perf_counter()
+    policy = open_policy(config, trained)
+    built = open_built(config, run.root) if config.retrieves else None
+    data = built.data if built else open_data(config, run.root)
+    before = read_result(trained)
+    if before.inputs != data.facts:
+        raise DataError(f"{trained} was trained on other games than {run.root} holds now")
+    if built and (before.retrieval or {}).get("sha256") != built.index.memory.manifest.digest:
+        raise DataError(f"{trained} was trained with another index than {run.root} holds now")
+    timings = {"prepare_seconds": time.perf_counter() - began}
+    judged = evaluate_policy(policy, data, built, run, thorough=True)
+    timings["evaluate_seconds"] = time.perf_counter() - began - timings["prepare_seconds"]
+    training = {"steps": config.train.steps, "parameters": count_parameters(policy.params)}
+    return make_result("evaluate", config, data, judged, training=training, timings=timings)
+
+
+def evaluate_policy(
+    policy: TrainedPolicy, data: GoData, built: Built | None, run: Run, *, thorough: bool
+) -> Evaluation:
+    """Errors on held-out positions: as trained and without neighbors; if `thorough`, all tables."""
+    config = policy.config
+    rows = held_out_rows(config, data)
+    asking = batch_of(data, rows)
+    plies = asking.positions.plies.astype(np.int64)
+    known = jax.device_put(retrieval_set(data))
+    resamples = GroupResamples(asking.positions.games)
+    told: dict[str, Judged] = {}
+    tables: dict[str, Any] = {}
+    for condition in conditions(config, data, built, rows, thorough=thorough):
+        run.stop.raise_if_requested("nothing of the evaluation is kept: run again")
+        run.reporter.say(f"judging: {condition.name}")
+        judged = judge_policy(policy, known, asking, condition.neighbors)
+        told[condition.name] = judged
+        tables[condition.name] = {
+            **condition.facts,
+            "nearest_distance": quantiles(condition.neighbors.distances[:, 0]),
+            "by_step": by_step(judged, resamples),
+            "by_ply": by_ply(judged, plies, resamples),
+        }
+    for name in told.keys() - {NO_NEIGHBORS} if NO_NEIGHBORS in told else ():
+        gain = differences(told[name], told[NO_NEIGHBORS], resamples)
+        tables[name]["less_no_neighbors"] = gain
+    sha256 = {"sha256": built.index.memory.manifest.digest} if built else {}
+    return Evaluation(
+        _outcomes(data, rows, told[AS_TRAINED]),
+        _summary(tables),
+        {**sha256, "conditions": tables},
+    )
+
+
+def make_result(
+    command: str,
+    config: GoConfig,
+    data: GoData,
+    evaluation: Evaluation,
+    *,
+    training: dict[str, Any],
+    timings: dict[str, float],
+) -> RunResult:
+    """Puts the parts together."""
+    return RunResult(
+        command=command,
+        status="ok",
+        task=config.task,
+        arm=config.arm,
+        preset=config.preset,
+        seed=config.seed,
+        results_version=RESULTS_VERSION,
+        config_hash=config_hash(config),
+        config=config.model_dump(mode="json"),
+        inputs=data.facts,
+        training=training,
+        retrieval=evaluation.retrieval,
+        outcomes=evaluation.outcomes,
+        summary=evaluation.summary,
+        timings=timings,
+        **machine(),
+    )
+
+
+def _summary(tables: dict[str, Any]) -> dict[str, Any]:
+    """The headline is the accuracy as trained, with its interval over games."""
+    first = tables[AS_TRAINED]["by_step"][0]
+    names = ("top1", "cross_entropy", "value_error")
+    return {
+        "measure": "top1",
+        **first["top1"],
+        **{name: first[name] for name in names},
+        "positions": first["positions"],
+        "top1_of": {name: table["by_step"][0]["top1"]["mean"] for name, table in tables.items()},
+        "value_error_of": {
+            name: table["by_step"][0]["value_error"]["mean"] for name, table in tables.items()
+        },
+        **(
+            {"top1_less_no_neighbors": gain["top1"]}
+            if (gain := tables[AS_TRAINED].get("less_no_neighbors"))
+            else {}
+        ),
+    }
+
+
+def _outcomes(data: GoData, rows: np.ndarray, judged: Judged) -> list[dict[str, Any]]:
+    """Sums over the positions of each test game, so that runs can be compared game by game."""
+    games, members = np.unique(data.store.positions.games[rows], return_inverse=True)
+
+    def sums(values: np.ndarray) -> np.ndarray:
+        return np.bincount(members, values.astype(np.float64), len(games))
+
+    positions, hits = sums(judged.has_move[:, 0]), sums(judged.errors.hit[:, 0])
+    entropy, value = (
+        sums(part[:, 0]) for part in (judged.errors.cross_entropy, judged.errors.value_error)
+    )
+    return [
+        {
+            "game": bytes(data.store.games.digests[game]).hex(),
+            "positions": int(positions[number]),
+            "hits": int(hits[number]),
+            "cross_entropy": float(entropy[number]),
+            "value_error": float(value[number]),
+        }
+        for number, game in enumerate(games)
+    ]

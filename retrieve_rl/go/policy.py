@@ -1,0 +1,62 @@
+"""A trained policy, ready to be judged or to play."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import optax
+from flax import nnx
+
+from retrieve_rl import artifacts
+from retrieve_rl.errors import DataError
+from retrieve_rl.go.config import GoConfig
+from retrieve_rl.go.model import new_model
+from retrieve_rl.training import checkpoints
+from retrieve_rl.training.state import Params, TrainState, adamw, init_state
+
+
+@dataclass(frozen=True)
+class TrainedPolicy:
+    """The model split for the pure functions of `model`.
+
+    Attributes:
+      config: of its training.
+      graphdef, params: of the `RetrievalModel`.
+      distance_scale: the unit of its neighbors' closeness.
+    """
+
+    config: GoConfig
+    graphdef: nnx.GraphDef
+    params: Params
+    distance_scale: float
+
+
+def untrained(config: GoConfig) -> tuple[nnx.GraphDef, TrainState]:
+    """The state before the first step."""
+    graphdef, params = nnx.split(new_model(config.model, config.retrieval, config.seed))
+    return graphdef, init_state(params, optimizer(config))
+
+
+def optimizer(config: GoConfig) -> optax.GradientTransformation:
+    settings = config.train
+    return adamw(
+        settings.learning_rate,
+        warmup_steps=round(settings.warmup_fraction * settings.steps),
+        total_steps=settings.steps,
+        weight_decay=settings.weight_decay,
+        clip_norm=settings.clip_norm,
+    )
+
+
+def open_policy(config: GoConfig, folder: Path) -> TrainedPolicy:
+    """The last checkpoint of the finished train-policy run in `folder`.
+
+    Raises:
+      DataError: there is no whole checkpoint of the last step, or it is of another config.
+    """
+    path = checkpoints.latest_checkpoint(folder / "checkpoints")
+    manifest = artifacts.read_manifest(path) if path else None
+    if path is None or manifest is None or manifest.metadata["step"] != config.train.steps:
+        raise DataError(f"{folder} has no checkpoint of step {config.train.steps}: train it again")
+    graphdef, fresh = untrained(config)
+    state = checkpoints.load_tree(path, fresh)
+    return TrainedPolicy(config, graphdef, state.params, manifest.metadata["distance_scale"])
