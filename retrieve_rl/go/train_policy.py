@@ -1,0 +1,194 @@
+"""The story of a policy's training: index, neighbors, gradient steps, held-out evaluation."""
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Float, PRNGKeyArray
+
+from retrieve_rl import artifacts
+from retrieve_rl.go.asking import TurnedNeighbors
+from retrieve_rl.go.built import Built
+from retrieve_rl.go.config import GoConfig
+from retrieve_rl.go.data import GoData, load_data
+from retrieve_rl.go.evaluate_policy import evaluate_policy, make_result
+from retrieve_rl.go.index import make_index
+from retrieve_rl.go.losses import Batch
+from retrieve_rl.go.model import count_parameters
+from retrieve_rl.go.neighbor_inputs import RetrievalSet, none_found, retrieval_set
+from retrieve_rl.go.policy import TrainedPolicy, optimizer, untrained
+from retrieve_rl.go.policy_losses import PolicyBatch, policy_loss
+from retrieve_rl.go.train_encoder import fit as fit_encoder
+from retrieve_rl.go.training_neighbors import (
+    TrainingNeighbors,
+    distance_scale,
+    training_neighbors,
+)
+from retrieve_rl.results import Run, RunResult
+from retrieve_rl.retrieval.neighbors import Neighbors
+from retrieve_rl.training import checkpoints, learning_curve
+from retrieve_rl.training.loop import train
+from retrieve_rl.training.state import Metrics, TrainState, train_steps
+from retrieve_rl.types import Array
+
+_STEPS_AT_ONCE = 25
+
+
+class TrainInputs(NamedTuple):
+    """Arrays on the device that every train step reads and none changes.
+
+    Attributes:
+      known: the positions of training games; they ask, and they are neighbors.
+      neighbors: of each of them, [N, K]; None for the baseline.
+      distance_scale: the unit of closeness.
+    """
+
+    known: RetrievalSet
+    neighbors: Neighbors | None
+    distance_scale: Float[Array, ""]
+
+
+def train_policy(config: GoConfig, run: Run) -> RunResult:
+    """Entry point of `rrl train-policy` for Go: ends with a judgment of the last checkpoint.
+
+    Makes the index it does not find; the baseline needs none.
+    """
+    began = time.perf_counter()
+    data = load_data(config, run)
+    built, neighbors = None, None
+    if config.retrieves:
+        encoder = fit_encoder(config, data, run)
+        index = make_index(config, data, encoder, run)
+        built = Built(data, encoder, index)
+        neighbors = training_neighbors(config, data, index, run)
+    prepared = time.perf_counter()
+    policy, metrics = fit(config, data, neighbors, run)
+    trained = time.perf_counter()
+    judged = evaluate_policy(policy, data, built, run, thorough=False)
+    training = {
+        "steps": config.train.steps,
+        "parameters": count_parameters(policy.params),
+        "distance_scale": policy.distance_scale,
+        "last_metrics": metrics,
+    }
+    timings = {
+        "prepare_seconds": prepared - began,
+        "train_seconds": trained - prepared,
+        "evaluate_seconds": time.perf_counter() - trained,
+    }
+    return make_result("train-policy", config, data, judged, training=training, timings=timings)
+
+
+def fit(
+    config: GoConfig, data: GoData, neighbors: TrainingNeighbors | None, run: Run
+) -> tuple[TrainedPolicy, dict[str, float]]:
+    """Trains for `train.steps` steps from the newest checkpoint; returns the last metrics too.
+
+    Raises:
+      NonFiniteLossError: the last good checkpoint is kept.
+      Interrupted: a signal came; the state was saved.
+    """
+    graphdef, fresh = untrained(config)
+    start, metrics = restore(run.folder, fresh)
+    scale = distance_scale(neighbors.found) if neighbors is not None else 1.0
+    if int(start.step) >= config.train.steps:
+        return TrainedPolicy(config, graphdef, start.params, scale), metrics
+    inputs = jax.device_put(_inputs(config, data, neighbors, scale))
+    rng_key = jax.random.fold_in(jax.random.key(config.seed), 3)
+
+    def step_fn(state: TrainState, num_steps: int) -> tuple[TrainState, Metrics]:
+        return _train_steps(config, graphdef, num_steps, state, inputs, rng_key)
+
+    state = start
+    saved = int(start.step)
+    with run.reporter.track("training", config.train.steps, start=saved) as advance:
+        for state, metrics in train(
+            start, total_steps=config.train.steps, steps_at_once=_STEPS_AT_ONCE, step_fn=step_fn
+        ):
+            step = int(state.step)
+            learning_curve.append(run.folder, step, metrics)
+            advance(step)
+            due = step - saved >= config.train.checkpoint_every or step == config.train.steps
+            if due or run.stop.requested:
+                metadata = {"metrics": metrics, "distance_scale": scale}
+                _save(config, data, neighbors, run.folder, state, metadata)
+                saved = step
+            run.stop.raise_if_requested(
+                f"saved at step {step}; the same command goes on from there"
+            )
+    return TrainedPolicy(config, graphdef, state.params, scale), metrics
+
+
+def restore(folder: Path, fresh: TrainState) -> tuple[TrainState, dict[str, float]]:
+    """The newest whole checkpoint of the run, or `fresh`; drops metrics logged after it."""
+    path = checkpoints.latest_checkpoint(folder / "checkpoints")
+    if path is None:
+        learning_curve.cut_after(folder, 0)
+        return fresh, {}
+    state = checkpoints.load_tree(path, fresh)
+    learning_curve.cut_after(folder, int(state.step))
+    return state, artifacts.read_manifest(path).metadata["metrics"]
+
+
+@partial(jax.jit, static_argnames=("config", "graphdef", "num_steps"))
+def _train_steps(
+    config: GoConfig,
+    graphdef: nnx.GraphDef,
+    num_steps: int,
+    state: TrainState,
+    inputs: TrainInputs,
+    rng_key: PRNGKeyArray,
+) -> tuple[TrainState, Metrics]:
+    return train_steps(
+        state,
+        rng_key,
+        num_steps=num_steps,
+        sample_fn=partial(sample_batch, config, inputs),
+        loss_fn=partial(policy_loss, config, graphdef, inputs.known, inputs.distance_scale),
+        optimizer=optimizer(config),
+    )
+
+
+def sample_batch(config: GoConfig, inputs: TrainInputs, rng_key: PRNGKeyArray) -> PolicyBatch:
+    """Positions drawn evenly from those of training games, with their neighbors."""
+    known = inputs.known
+    batch, count = config.train.batch_size, config.retrieval.num_neighbors
+    rows = jax.random.randint(rng_key, (batch,), 0, known.positions.games.shape[0])
+    positions = jax.tree.map(lambda column: column[rows], known.positions)
+    games = positions.games
+    asking = Batch(positions, known.games.komi[games], known.games.outcomes[games])
+    if inputs.neighbors is None:
+        return PolicyBatch(asking, jax.tree.map(jnp.asarray, none_found(batch, count)))
+    indices, distances = (part[rows, :count] for part in inputs.neighbors)
+    return PolicyBatch(asking, TurnedNeighbors(indices, distances, jnp.zeros_like(indices)))
+
+
+def _inputs(
+    config: GoConfig, data: GoData, neighbors: TrainingNeighbors | None, scale: float
+) -> TrainInputs:
+    found = None
+    if neighbors is not None:
+        count = config.retrieval.num_neighbors
+        found = Neighbors(*(part[:, :count] for part in neighbors.found))
+    return TrainInputs(retrieval_set(data), found, jnp.float32(scale))
+
+
+def _save(
+    config: GoConfig,
+    data: GoData,
+    neighbors: TrainingNeighbors | None,
+    folder: Path,
+    state: TrainState,
+    metadata: dict[str, Any],
+) -> None:
+    made_from = {"store": data.store.manifest.digest}
+    if neighbors is not None:
+        made_from["neighbors"] = neighbors.digest
+    described = {**metadata, "seed": config.seed, "config": config.model_dump(mode="json")}
+    checkpoints.save_checkpoint(
+        folder / "checkpoints", int(state.step), state, made_from=made_from, metadata=described
+    )
