@@ -48,6 +48,10 @@ says "neighbor_move_agreement"
 expect 0 rrl neighbors --task go9 --preset smoke --row 0 --out "$folder/picture.svg"
 says "neighbor 4"
 expect 2 rrl neighbors --task go9 --preset smoke
+expect 0 rrl train-policy --task go9 --preset smoke
+expect 0 rrl train-policy --task go9 --preset smoke --arm baseline
+expect 0 rrl evaluate --task go9 --preset smoke
+says "top1_less_no_neighbors"
 expect 5 rrl neighbors --task go9 --preset smoke --seed 1 --row 0
 says "rrl build-index --task go9"
 expect 0 rrl data make rrl/hopper/medium-short-v0

@@ -55,8 +55,9 @@ def arms() -> list[dict[str, Any]]:
     from retrieve_rl.config import named_files
 
     return [
-        {"name": name, "description": _description(file)}
-        for name, file in named_files("arms").items()
+        {"name": name, "paper": paper, "description": _description(file)}
+        for paper, kind in (("reframe", "arms"), ("go", "arms/go"))
+        for name, file in named_files(kind).items()
     ]
 
 

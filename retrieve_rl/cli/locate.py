@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from retrieve_rl.cli.options import DEFAULT_ROOT, Choice, GoChoice
 from retrieve_rl.errors import DataError, UsageError
@@ -25,26 +25,47 @@ class Trained(NamedTuple):
     """
 
     folder: Path
-    config: "ReframeConfig"
+    config: "ReframeConfig | GoConfig"
     root: Path
 
 
-def config_of(choice: Choice) -> "ReframeConfig":
-    """The resolved config of the options. Raises UsageError."""
-    from retrieve_rl.config import named_files
-    from retrieve_rl.reframe.config import resolve
+def config_of(choice: Choice) -> "ReframeConfig | GoConfig":
+    """The resolved config of the options, of the paper that the task is of.
+
+    Raises:
+      UsageError: also where an option is of the other paper.
+      DataError: the games cannot be read.
+    """
+    from retrieve_rl.config import named_files, paper_of
 
     if choice.task is None:
-        raise UsageError(f"--task is needed: one of {', '.join(named_files('tasks'))}, or a file")
-    return resolve(
-        choice.task,
-        preset=choice.preset,
-        arm=choice.arm,
-        seed=choice.seed,
-        dataset=choice.dataset,
-        experts=choice.experts,
-        settings=choice.settings or (),
-    )
+        known = ", ".join([*named_files("tasks"), *named_files("tasks/go")])
+        raise UsageError(f"--task is needed: one of {known}, or a file")
+    common: dict[str, Any] = {
+        "preset": choice.preset,
+        "seed": choice.seed,
+        "settings": choice.settings or (),
+        **({} if choice.arm is None else {"arm": choice.arm}),
+    }
+    if paper_of(choice.task) == "go":
+        from retrieve_rl.go.config import resolve
+
+        if choice.dataset is not None or choice.experts is not None:
+            raise UsageError("--dataset and --experts are of Re:Frame; games of Go come by --games")
+        return resolve(choice.task, games=choice.games, **common)
+    from retrieve_rl.reframe.config import resolve as resolve_reframe
+
+    if choice.games is not None:
+        raise UsageError("--games is of Go; this task is not")
+    return resolve_reframe(choice.task, dataset=choice.dataset, experts=choice.experts, **common)
+
+
+def reframe_config_of(choice: Choice) -> "ReframeConfig":
+    """As `config_of`, for what only Re:Frame has. Raises UsageError for a task of Go."""
+    config = config_of(choice)
+    if config.paper == "go":
+        raise UsageError(f"{config.task} is a task of Go, and this command is of Re:Frame")
+    return config
 
 
 def go_config_of(choice: GoChoice) -> "GoConfig":
@@ -65,17 +86,22 @@ def go_config_of(choice: GoChoice) -> "GoConfig":
 
 
 def folder_of(command: str, config: "ReframeConfig | GoConfig", root: Path) -> Path:
-    """Where the run of a config lies."""
+    """Where the run of a config lies. All arms of Go share the runs of build-index."""
     from retrieve_rl.results import run_folder
 
+    arm, config_hash = config.arm, _hash_of(config)
+    if command == "build-index" and config.paper == "go":
+        from retrieve_rl.go.config import DEFAULT_ARM, index_config_hash
+
+        arm, config_hash = DEFAULT_ARM, index_config_hash(config)
     return run_folder(
         root,
         command,
         task=config.task,
-        arm=config.arm,
+        arm=arm,
         preset=config.preset,
         seed=config.seed,
-        config_hash=_hash_of(config),
+        config_hash=config_hash,
     )
 
 
@@ -89,6 +115,19 @@ def _hash_of(config: "ReframeConfig | GoConfig") -> str:
     return reframe_hash(config)
 
 
+def _recorded(values: dict[str, Any], source: str) -> "ReframeConfig | GoConfig":
+    """The config in a result, of the paper it names."""
+    from retrieve_rl.config import validate
+
+    if values.get("paper") == "go":
+        from retrieve_rl.go.config import GoConfig
+
+        return validate(GoConfig, values, source=source)
+    from retrieve_rl.reframe.config import ReframeConfig
+
+    return validate(ReframeConfig, values, source=source)
+
+
 def status_of(folder: Path) -> str:
     """ "finished", "interrupted", "unfinished" (at work, or killed) or "not started"."""
     if (folder / "result.json").exists():
@@ -98,12 +137,16 @@ def status_of(folder: Path) -> str:
     return "unfinished" if (folder / "config.json").exists() else "not started"
 
 
-def with_episodes(config: "ReframeConfig", episodes: int | None) -> "ReframeConfig":
-    """The same config with another number of evaluation episodes."""
+def with_episodes(
+    config: "ReframeConfig | GoConfig", episodes: int | None
+) -> "ReframeConfig | GoConfig":
+    """The same config with another number of evaluation episodes. Raises UsageError for Go."""
     from retrieve_rl.reframe.config import EvaluateConfig
 
     if episodes is None:
         return config
+    if config.paper == "go":
+        raise UsageError("--episodes is of Re:Frame; a policy of Go is judged on recorded games")
     return config.model_copy(update={"evaluate": EvaluateConfig(episodes=episodes)})
 
 
@@ -123,8 +166,6 @@ def find_trained(run: Path | None, choice: Choice, root: Path | None) -> Trained
 
 
 def _named(folder: Path, root: Path | None) -> Trained:
-    from retrieve_rl.config import validate
-    from retrieve_rl.reframe.config import ReframeConfig, config_hash
     from retrieve_rl.results import read_result
 
     result = read_result(folder)
@@ -132,8 +173,8 @@ def _named(folder: Path, root: Path | None) -> Trained:
         raise DataError(
             f"{folder} is a run of {result.command}; evaluate needs one of train-policy"
         )
-    config = validate(ReframeConfig, result.config, source=str(folder))
-    if config_hash(config) != result.config_hash:
+    config = _recorded(result.config, str(folder))
+    if _hash_of(config) != result.config_hash:
         raise DataError(f"{folder} was trained by another version of this program: train it again")
     places = folder.resolve().parents
     beside = places[2] if len(places) > 2 and places[1].name == "train-policy" else DEFAULT_ROOT
@@ -183,6 +224,7 @@ def _training_command(choice: Choice, root: Path) -> str:
         ("--seed", choice.seed, Choice.seed),
         ("--dataset", choice.dataset, None),
         ("--experts", choice.experts, None),
+        ("--games", choice.games, None),
     )
     return _command("train-policy", options, choice.settings, root)
 

@@ -53,10 +53,15 @@ class Choice:
     preset: Annotated[str, Option(metavar="NAME", help="Budget; see `rrl list presets`.")] = (
         "default"
     )
-    arm: Annotated[str, Option(metavar="NAME", help="Method or control; see `rrl list arms`.")] = (
-        "reframe"
-    )
-    seed: Annotated[int, Option(min=0, help="Draws the experts and starts the training.")] = 0
+    arm: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            show_default="reframe; retrieval for Go",
+            help="Method or control; see `rrl list arms`.",
+        ),
+    ] = None
+    seed: Annotated[int, Option(min=0, help="Draws the data and starts the training.")] = 0
     settings: Annotated[
         list[str] | None,
         Option("--set", metavar="KEY=VALUE", show_default="none", help="Any config key; repeat."),
@@ -68,6 +73,10 @@ class Choice:
     experts: Annotated[
         str | None,
         Option(metavar="ID|FILE", show_default="of the data set's family", help="The expert data."),
+    ] = None
+    games: Annotated[
+        Path | None,
+        Option(metavar="PATH", show_default="the task's", help="Go: SGF records, or their folder."),
     ] = None
 
 

@@ -1,6 +1,7 @@
 """The commands that compute: one run, or a study of many."""
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from retrieve_rl.cli.device import prepare
-from retrieve_rl.cli.locate import config_of, find_trained, folder_of, with_episodes
+from retrieve_rl.cli.locate import (
+    config_of,
+    find_trained,
+    folder_of,
+    reframe_config_of,
+    with_episodes,
+)
 from retrieve_rl.cli.options import Choice, FailUnder, Output, Place
 from retrieve_rl.cli.partial import keep_partial
 from retrieve_rl.cli.run_output import check_gate, print_plan, print_result, print_study
@@ -17,6 +24,7 @@ from retrieve_rl.errors import GateError
 if TYPE_CHECKING:
     from retrieve_rl.go.config import GoConfig
     from retrieve_rl.reframe.config import ReframeConfig
+    from retrieve_rl.results import RunResult
     from retrieve_rl.runs import Finished, RunFn
 
 
@@ -25,7 +33,7 @@ def train_amb(choice: Choice, place: Place, output: Output) -> None:
 
     Makes the data it does not find. train-policy does this by itself.
     """
-    config = config_of(choice)
+    config = reframe_config_of(choice)
     if place.dry_run:
         print_plan("train-amb", config, place.root, output)
         return
@@ -40,7 +48,7 @@ def train_policy(
 ) -> None:
     """Train a policy and evaluate its last checkpoint.
 
-    Makes the data and the memory it does not find. The same command again
+    Makes the data and the memory or the index it does not find. The same command again
     goes on where it was stopped, and does nothing where the run is finished.
     """
     config = config_of(choice)
@@ -48,9 +56,8 @@ def train_policy(
         print_plan("train-policy", config, place.root, output)
         return
     prepare(place.device)
-    from retrieve_rl.reframe import train
-
-    finished = compute("train-policy", train.train_policy, config, place.root, place, output)
+    run_fn = _training(config)
+    finished = compute("train-policy", run_fn, config, place.root, place, output)
     check_gate(finished.result, fail_under)
 
 
@@ -73,7 +80,8 @@ def evaluate(
 ) -> None:
     """Evaluate a finished train-policy run again.
 
-    Name the run, or give the options it was trained with.
+    Name the run, or give the options it was trained with. A policy of Go is
+    judged on held-out games: with its own neighbors, others, fewer and none.
     """
     trained = find_trained(run, choice, place.runs)
     print(trained.folder, file=sys.stderr if output.as_json else sys.stdout, flush=True)
@@ -82,9 +90,7 @@ def evaluate(
         print_plan("evaluate", config, trained.root, output)
         return
     prepare(place.device)
-    from retrieve_rl.reframe import evaluate as evaluation
-
-    run_fn = partial(evaluation.evaluate, trained=trained.folder)
+    run_fn = partial(_evaluation(config), trained=trained.folder)
     finished = compute("evaluate", run_fn, config, trained.root, place, output)
     check_gate(finished.result, fail_under)
 
@@ -132,6 +138,26 @@ def ablate(
     print_study(report, output)
     if report["failed"]:
         raise GateError(f"{report['failed']} of {len(report['cells'])} cells failed")
+
+
+def _training(config: "ReframeConfig | GoConfig") -> "RunFn":
+    if config.paper == "go":
+        from retrieve_rl.go.train_policy import train_policy as train_go
+
+        return train_go
+    from retrieve_rl.reframe.train import train_policy as train_reframe
+
+    return train_reframe
+
+
+def _evaluation(config: "ReframeConfig | GoConfig") -> "Callable[..., RunResult]":
+    if config.paper == "go":
+        from retrieve_rl.go.evaluate_policy import evaluate as evaluate_go
+
+        return evaluate_go
+    from retrieve_rl.reframe.evaluate import evaluate as evaluate_reframe
+
+    return evaluate_reframe
 
 
 def compute(

@@ -30,7 +30,8 @@ from retrieve_rl.go.training_neighbors import (
 )
 from retrieve_rl.results import Run, RunResult
 from retrieve_rl.retrieval.neighbors import Neighbors
-from retrieve_rl.training import checkpoints, learning_curve
+from retrieve_rl.training import checkpoints
+from retrieve_rl.training.curve import forget_after, log_metrics
 from retrieve_rl.training.loop import train
 from retrieve_rl.training.state import Metrics, TrainState, train_steps
 from retrieve_rl.types import Array
@@ -110,7 +111,7 @@ def fit(
             start, total_steps=config.train.steps, steps_at_once=_STEPS_AT_ONCE, step_fn=step_fn
         ):
             step = int(state.step)
-            learning_curve.append(run.folder, step, metrics)
+            log_metrics(run.folder, step, metrics)
             advance(step)
             due = step - saved >= config.train.checkpoint_every or step == config.train.steps
             if due or run.stop.requested:
@@ -127,10 +128,10 @@ def restore(folder: Path, fresh: TrainState) -> tuple[TrainState, dict[str, floa
     """The newest whole checkpoint of the run, or `fresh`; drops metrics logged after it."""
     path = checkpoints.latest_checkpoint(folder / "checkpoints")
     if path is None:
-        learning_curve.cut_after(folder, 0)
+        forget_after(folder, 0)
         return fresh, {}
     state = checkpoints.load_tree(path, fresh)
-    learning_curve.cut_after(folder, int(state.step))
+    forget_after(folder, int(state.step))
     return state, artifacts.read_manifest(path).metadata["metrics"]
 
 
