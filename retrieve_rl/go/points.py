@@ -4,6 +4,8 @@ A point is `row * 9 + column`, row 0 at the top, as in SGF (`aa` is point 0, `ba
 A move is a point or `PASS`; `NO_MOVE` stands where there is none.
 """
 
+import re
+
 import numpy as np
 
 SIZE = 9
@@ -48,3 +50,27 @@ def vertex_of(move: int) -> str:
         return "pass"
     row, column = divmod(move, SIZE)
     return f"{COLUMN_LETTERS[column]}{SIZE - row}"
+
+
+_VERTEX = re.compile(f"([{COLUMN_LETTERS}])([1-{SIZE}])")
+
+
+def move_of(vertex: str) -> int:
+    """The inverse of `vertex_of`; capitals or not. Raises ValueError for what is no move on 9x9."""
+    text = vertex.strip().upper()
+    if text == "PASS":
+        return PASS
+    found = _VERTEX.fullmatch(text)
+    if not found:
+        raise ValueError(f"{vertex!r} is no move on 9x9: expected one like E5, or pass")
+    return (SIZE - int(found[2])) * SIZE + COLUMN_LETTERS.index(found[1])
+
+
+def text_of(moves: bytes) -> str:
+    """Moves, one byte each, as vertices with spaces between them: "E5 C3 pass"."""
+    return " ".join(map(vertex_of, moves))
+
+
+def moves_of(text: str) -> bytes:
+    """The inverse of `text_of`. Raises ValueError as `move_of` does."""
+    return bytes(map(move_of, text.split()))
