@@ -1,6 +1,9 @@
-"""Records that several Go tests share."""
+"""Records and engines that several Go tests share."""
 
 import os
+import shlex
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,8 @@ from retrieve_rl.go.look_up import LookUp, Neighbor
 from retrieve_rl.go.points import BLACK, PASS, WHITE
 from retrieve_rl.go.train_encoder import fit
 from retrieve_rl.progress import Reporter
+
+FAKE_ENGINE = Path(__file__).resolve().parents[2] / "benchmarks/fake_engine.py"
 
 
 @pytest.fixture(scope="session")
@@ -100,3 +105,46 @@ def found(make_diagram):
     )
     distances = (0.0, 0.51234, 12.5, 1234.5678)
     return LookUp(query, tuple(map(Neighbor, neighbors, distances, range(4))))
+
+
+class FakeEngine:
+    """The command line of the fake engine, which may be told to fail."""
+
+    def arguments(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-I", "-S", str(FAKE_ENGINE), *arguments]
+
+    def command(self, *arguments: str) -> str:
+        return shlex.join(self.arguments(*arguments))
+
+
+@pytest.fixture(scope="session")
+def fake_engine():
+    """fake_engine.command("genmove:2:hang"): a command line; see benchmarks/fake_engine.py."""
+    return FakeEngine()
+
+
+@pytest.fixture
+def nothing_left():
+    """Fails a test that leaves a process, a descriptor or a thread behind."""
+    before = _belongings()
+    yield
+    assert _belongings() == before
+
+
+def _belongings() -> tuple[set[str], int, int]:
+    """Children (zombies too), open descriptors, threads; of Linux only the last elsewhere."""
+    processes = Path("/proc")
+    children = {
+        status.parent.name
+        for status in processes.glob("[0-9]*/stat")
+        if _parent_of(status) == os.getpid()
+    }
+    descriptors = len(os.listdir("/proc/self/fd")) if (processes / "self/fd").is_dir() else 0
+    return children, descriptors, threading.active_count()
+
+
+def _parent_of(status: Path) -> int:
+    try:
+        return int(status.read_text().rpartition(")")[2].split()[1])
+    except OSError:  # it has just ended
+        return 0
