@@ -1,22 +1,27 @@
-"""Records and engines that several Go tests share."""
+"""Records, engines and players that several Go tests share."""
 
 import os
 import shlex
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from retrieve_rl.errors import MissingDependencyError
+from retrieve_rl.go.board import NEIGHBORS
 from retrieve_rl.go.bundled import bundled_records
 from retrieve_rl.go.config import resolve
 from retrieve_rl.go.data import load_data
 from retrieve_rl.go.diagrams import Diagram, Record
 from retrieve_rl.go.games import read_records
+from retrieve_rl.go.gtp_engine import parse_command
 from retrieve_rl.go.index import make_index
 from retrieve_rl.go.look_up import LookUp, Neighbor
-from retrieve_rl.go.points import BLACK, PASS, WHITE
+from retrieve_rl.go.points import BLACK, NUM_POINTS, PASS, WHITE, vertex_of
+from retrieve_rl.go.referee import GameState
 from retrieve_rl.go.train_encoder import fit
 from retrieve_rl.progress import Reporter
 
@@ -148,3 +153,44 @@ def _parent_of(status: Path) -> int:
         return int(status.read_text().rpartition(")")[2].split()[1])
     except OSError:  # it has just ended
         return 0
+
+
+class RandomPlayer:
+    """Plays any legal move but into its own eyes, and passes where there is no other.
+
+    Its moves depend on the game and the ply alone.
+    """
+
+    def __init__(self, name: str, seed: int = 0) -> None:
+        self.name, self.seed = name, seed
+        self.asked: list[list[int]] = []
+
+    def moves(self, states: Sequence[GameState]) -> list[str]:
+        self.asked.append([state.game for state in states])
+        return [vertex_of(self.move(state)) for state in states]
+
+    def move(self, state: GameState) -> int:
+        rng = np.random.default_rng([self.seed, state.game, len(state.moves)])
+        own = np.append(state.stones == state.to_move, True)
+        eyes = own[NEIGHBORS].all(axis=1)
+        points = np.flatnonzero(state.legal[:NUM_POINTS] & ~eyes)
+        return int(rng.choice(points)) if len(points) else PASS
+
+    def ended(self, states: Sequence[GameState]) -> list[None]:
+        return [None for _ in states]
+
+
+@pytest.fixture(scope="session")
+def random_player():
+    """random_player("Ann", seed=1): a player of random legal moves."""
+    return RandomPlayer
+
+
+@pytest.fixture(scope="session")
+def gnugo():
+    """The command line of GNU Go."""
+    try:
+        program, *_ = parse_command("gnugo")
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
+    return f"{program} --mode gtp --level 1 --chinese-rules --seed {{seed}}"
