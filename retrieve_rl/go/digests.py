@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from retrieve_rl.go.sgf import Game
-from retrieve_rl.go.symmetries import IMAGES
+from retrieve_rl.go.symmetries import IMAGES, NUM_SYMMETRIES, turn_boards
 
 DIGEST_BYTES = 16
 _TRANSLATIONS = tuple(bytes(images.tolist()).ljust(256, b"\xff") for images in IMAGES)
@@ -22,6 +22,13 @@ def game_digest(game: Game) -> bytes:
         images.append(_END.join((*setup, game.moves.translate(table))))
     canonical = bytes((game.first_color,)) + min(images)
     return hashlib.blake2b(canonical, digest_size=DIGEST_BYTES).digest()
+
+
+def position_digest(stones: UInt8[np.ndarray, "81"], to_move: int) -> bytes:
+    """16 bytes that are equal for positions with the same stones and player to move, or with the
+    mirror images of them."""
+    canonical = min(bytes(turn_boards(stones, symmetry)) for symmetry in range(NUM_SYMMETRIES))
+    return hashlib.blake2b(bytes((to_move,)) + canonical, digest_size=DIGEST_BYTES).digest()
 
 
 def digest_words(digests: UInt8[np.ndarray, "G 16"]) -> np.ndarray:

@@ -117,6 +117,23 @@ def parse_game(text: bytes) -> Game:
     )
 
 
+def game_of_moves(moves: bytes) -> Game:
+    """A game of which nothing but the moves is known; Black begins on an empty board."""
+    return Game(
+        black=b"",
+        white=b"",
+        moves=moves,
+        first_color=BLACK,
+        komi=None,
+        outcome=None,
+        margin=None,
+        handicap=0,
+        rules="",
+        names=("", ""),
+        ratings=("", ""),
+    )
+
+
 def _point_names() -> dict[bytes, int]:
     letters = b"abcdefghi"
     return {
