@@ -101,7 +101,7 @@ def parse_game(text: bytes) -> Game:
     if root.get("SZ", [b""])[0].strip() != b"%d" % SIZE:
         raise RejectedGame(Reason.BOARD_SIZE)
     black, white, moves, first_color = _main_line(root, nodes)
-    outcome, margin = _result(_text(root, "RE"))
+    outcome, margin = parse_result(_text(root, "RE"))
     return Game(
         black=black,
         white=white,
@@ -230,7 +230,8 @@ def _number(text: str) -> float | None:
     return float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
 
 
-def _result(text: str) -> tuple[int | None, float | None]:
+def parse_result(text: str) -> tuple[int | None, float | None]:
+    """Outcome and margin, as in `Game`, of a result as SGF and the Go Text Protocol write it."""
     recorded = text.upper()
     if recorded in _DRAWS:
         return 0, 0.0
