@@ -45,7 +45,8 @@ check: $(INSTALLED)  ## Check format, lint, types and the import contract
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@MYPYPATH=benchmarks $(VENV)/bin/mypy benchmarks/train_step.py benchmarks/exact_search.py \
-	  benchmarks/index_tradeoff.py benchmarks/index_50m.py
+	  benchmarks/index_tradeoff.py benchmarks/index_50m.py benchmarks/gtp_faults.py \
+	  benchmarks/fake_engine.py
 	@$(VENV)/bin/lint-imports
 
 .PHONY: smoke
