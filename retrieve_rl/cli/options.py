@@ -57,7 +57,7 @@ class Choice:
         str | None,
         Option(
             metavar="NAME",
-            show_default="reframe; retrieval for Go",
+            show_default="reframe or retrieval",
             help="Method or control; see `rrl list arms`.",
         ),
     ] = None

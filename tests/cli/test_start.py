@@ -65,7 +65,7 @@ def test_every_help_has_an_example(command):
 
 def test_help_shows_defaults():
     text = invoke("train-policy", "--help").stdout
-    for default in ("default", "reframe", "(runs)", "auto", "0"):
+    for default in ("default", "(reframe or retrieval)", "(runs)", "auto", "0"):
         assert f"[default: {default}]" in text
 
 
