@@ -18,8 +18,8 @@ from retrieve_rl.go.encoder import TrainedEncoder, new_encoder, predictions
 from retrieve_rl.go.losses import Batch, Targets, encoder_loss, errors, targets_of
 from retrieve_rl.results import Run
 from retrieve_rl.training import checkpoints
-from retrieve_rl.training.curve import forget_after, log_metrics
-from retrieve_rl.training.loop import train
+from retrieve_rl.training.curve import forget_after
+from retrieve_rl.training.run_loop import train_in_run
 from retrieve_rl.training.state import Metrics, TrainState, adamw, init_state, train_steps
 
 _STEPS_AT_ONCE = 25
@@ -132,29 +132,28 @@ def _train(
     def step_fn(state: TrainState, num_steps: int) -> tuple[TrainState, Metrics]:
         return _train_steps(settings, graphdef, num_steps, state, on_device, rng_key)
 
-    state, path = start, folder
-    saved = int(start.step)
-    with run.reporter.track("training the encoder", settings.steps, start=saved) as advance:
-        for state, metrics in train(
-            start, total_steps=settings.steps, steps_at_once=_STEPS_AT_ONCE, step_fn=step_fn
-        ):
-            step = int(state.step)
-            log_metrics(run.folder, step, metrics)
-            advance(step)
-            due = step - saved >= settings.checkpoint_every or step == settings.steps
-            if due or run.stop.requested:
-                path = checkpoints.save_checkpoint(
-                    folder,
-                    step,
-                    state,
-                    made_from=_made_from(data),
-                    metadata={"encoder": settings.model_dump(mode="json"), "seed": config.seed},
-                )
-                saved = step
-            run.stop.raise_if_requested(
-                f"saved at step {step}; the same command goes on from there"
+    paths = []
+
+    def save(state: TrainState, metrics: dict[str, float]) -> None:
+        metadata = {"encoder": settings.model_dump(mode="json"), "seed": config.seed}
+        paths.append(
+            checkpoints.save_checkpoint(
+                folder, int(state.step), state, made_from=_made_from(data), metadata=metadata
             )
-    return state, path
+        )
+
+    state, _ = train_in_run(
+        run,
+        start,
+        {},
+        title="training the encoder",
+        total_steps=settings.steps,
+        steps_at_once=_STEPS_AT_ONCE,
+        checkpoint_every=settings.checkpoint_every,
+        step_fn=step_fn,
+        save=save,
+    )
+    return state, paths[-1]
 
 
 def _made_from(data: GoData) -> dict[str, str]:

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Float, PRNGKeyArray
 
-from retrieve_rl import artifacts
 from retrieve_rl.go.asking import TurnedNeighbors
 from retrieve_rl.go.built import Built
 from retrieve_rl.go.config import GoConfig
@@ -31,8 +30,7 @@ from retrieve_rl.go.training_neighbors import (
 from retrieve_rl.results import Run, RunResult
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.training import checkpoints
-from retrieve_rl.training.curve import forget_after, log_metrics
-from retrieve_rl.training.loop import train
+from retrieve_rl.training.run_loop import restore, train_in_run
 from retrieve_rl.training.state import Metrics, TrainState, train_steps
 from retrieve_rl.types import Array
 
@@ -104,35 +102,22 @@ def fit(
     def step_fn(state: TrainState, num_steps: int) -> tuple[TrainState, Metrics]:
         return _train_steps(config, graphdef, num_steps, state, inputs, rng_key)
 
-    state = start
-    saved = int(start.step)
-    with run.reporter.track("training", config.train.steps, start=saved) as advance:
-        for state, metrics in train(
-            start, total_steps=config.train.steps, steps_at_once=_STEPS_AT_ONCE, step_fn=step_fn
-        ):
-            step = int(state.step)
-            log_metrics(run.folder, step, metrics)
-            advance(step)
-            due = step - saved >= config.train.checkpoint_every or step == config.train.steps
-            if due or run.stop.requested:
-                metadata = {"metrics": metrics, "distance_scale": scale}
-                _save(config, data, neighbors, run.folder, state, metadata)
-                saved = step
-            run.stop.raise_if_requested(
-                f"saved at step {step}; the same command goes on from there"
-            )
+    def save(state: TrainState, metrics: dict[str, float]) -> None:
+        metadata = {"metrics": metrics, "distance_scale": scale}
+        _save(config, data, neighbors, run.folder, state, metadata)
+
+    state, metrics = train_in_run(
+        run,
+        start,
+        metrics,
+        title="training",
+        total_steps=config.train.steps,
+        steps_at_once=_STEPS_AT_ONCE,
+        checkpoint_every=config.train.checkpoint_every,
+        step_fn=step_fn,
+        save=save,
+    )
     return TrainedPolicy(config, graphdef, state.params, scale), metrics
-
-
-def restore(folder: Path, fresh: TrainState) -> tuple[TrainState, dict[str, float]]:
-    """The newest whole checkpoint of the run, or `fresh`; drops metrics logged after it."""
-    path = checkpoints.latest_checkpoint(folder / "checkpoints")
-    if path is None:
-        forget_after(folder, 0)
-        return fresh, {}
-    state = checkpoints.load_tree(path, fresh)
-    forget_after(folder, int(state.step))
-    return state, artifacts.read_manifest(path).metadata["metrics"]
 
 
 @partial(jax.jit, static_argnames=("config", "graphdef", "num_steps"))

@@ -11,7 +11,6 @@ import numpy as np
 from flax import nnx
 from jaxtyping import PRNGKeyArray
 
-from retrieve_rl import artifacts
 from retrieve_rl.reframe import memory as memories
 from retrieve_rl.reframe.amb import AssociativeMemoryBuffer
 from retrieve_rl.reframe.config import ReframeConfig
@@ -37,8 +36,7 @@ from retrieve_rl.reframe.windows import (
 from retrieve_rl.results import Run, RunResult
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.training import checkpoints
-from retrieve_rl.training.curve import forget_after, log_metrics
-from retrieve_rl.training.loop import train
+from retrieve_rl.training.run_loop import restore, train_in_run
 from retrieve_rl.training.state import Metrics, TrainState, init_state, train_steps
 
 _STEPS_AT_ONCE = 25
@@ -155,22 +153,17 @@ def fit(
             config, graphdef, data.data.num_steps, num_steps, state, inputs, rng_key
         )
 
-    state = start
-    saved = int(start.step)
-    with run.reporter.track("training", config.train.steps, start=saved) as advance:
-        for state, metrics in train(
-            start, total_steps=config.train.steps, steps_at_once=_STEPS_AT_ONCE, step_fn=step_fn
-        ):
-            step = int(state.step)
-            log_metrics(run.folder, step, metrics)
-            advance(step)
-            due = step - saved >= config.train.checkpoint_every or step == config.train.steps
-            if due or run.stop.requested:
-                save(config, data, memory, run.folder, state, metrics)
-                saved = step
-            run.stop.raise_if_requested(
-                f"saved at step {step}; the same command goes on from there"
-            )
+    state, metrics = train_in_run(
+        run,
+        start,
+        metrics,
+        title="training",
+        total_steps=config.train.steps,
+        steps_at_once=_STEPS_AT_ONCE,
+        checkpoint_every=config.train.checkpoint_every,
+        step_fn=step_fn,
+        save=partial(save, config, data, memory, run.folder),
+    )
     return TrainedPolicy(config, graphdef, state.params, memory), metrics
 
 
@@ -195,15 +188,6 @@ def save(
     checkpoints.save_checkpoint(
         folder / "checkpoints", int(state.step), state, made_from=made_from, metadata=metadata
     )
-
-
-def restore(folder: Path, fresh: TrainState) -> tuple[TrainState, dict[str, float]]:
-    """The newest whole checkpoint of the run, or `fresh`; drops metrics logged after it."""
-    path = checkpoints.latest_checkpoint(folder / "checkpoints")
-    state = fresh if path is None else checkpoints.load_tree(path, fresh)
-    metrics = {} if path is None else artifacts.read_manifest(path).metadata["metrics"]
-    forget_after(folder, int(state.step))
-    return state, metrics
 
 
 def train_policy(config: ReframeConfig, run: Run) -> RunResult:

@@ -18,6 +18,7 @@ from retrieve_rl.reframe.losses import policy_loss
 from retrieve_rl.reframe.memory import make_or_open, memory_folder
 from retrieve_rl.reframe.policy import make_optimizer, new_policy
 from retrieve_rl.reframe.recall import search
+from retrieve_rl.training import run_loop
 from retrieve_rl.training.checkpoints import latest_checkpoint
 from retrieve_rl.training.loop import NonFiniteLossError
 from retrieve_rl.training.state import init_state, train_steps
@@ -179,14 +180,14 @@ def state_arrays(run):
 
 
 def stop_at(monkeypatch, run, step):
-    log = train.log_metrics
+    log = run_loop.log_metrics
 
     def log_and_stop(folder, at, metrics):
         log(folder, at, metrics)
         if at == step:
             run.stop.signal_number = 15
 
-    monkeypatch.setattr(train, "log_metrics", log_and_stop)
+    monkeypatch.setattr(run_loop, "log_metrics", log_and_stop)
 
 
 def test_two_steps_and_two_more_are_four(prepared, make_run, monkeypatch):

@@ -1,0 +1,59 @@
+"""Training within a run: metrics kept, checkpoints in time, stopped when asked, continued."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from retrieve_rl import artifacts
+from retrieve_rl.results import Run
+from retrieve_rl.training import checkpoints
+from retrieve_rl.training.curve import forget_after, log_metrics
+from retrieve_rl.training.loop import StepFn, train
+from retrieve_rl.training.state import TrainState
+
+SaveFn = Callable[[TrainState, dict[str, float]], None]
+"""Writes a checkpoint of a state and its metrics."""
+
+
+def train_in_run(
+    run: Run,
+    start: TrainState,
+    metrics: dict[str, float],
+    *,
+    title: str,
+    total_steps: int,
+    steps_at_once: int,
+    checkpoint_every: int,
+    step_fn: StepFn,
+    save: SaveFn,
+) -> tuple[TrainState, dict[str, float]]:
+    """Trains from `start`, whose metrics are given, to `total_steps`; returns both at the end.
+
+    Raises:
+      NonFiniteLossError: the last good checkpoint is kept.
+      Interrupted: a signal came; the state was saved.
+    """
+    state, saved = start, int(start.step)
+    with run.reporter.track(title, total_steps, start=saved) as advance:
+        for state, metrics in train(
+            start, total_steps=total_steps, steps_at_once=steps_at_once, step_fn=step_fn
+        ):
+            step = int(state.step)
+            log_metrics(run.folder, step, metrics)
+            advance(step)
+            due = step - saved >= checkpoint_every or step == total_steps
+            if due or run.stop.requested:
+                save(state, metrics)
+                saved = step
+            run.stop.raise_if_requested(
+                f"saved at step {step}; the same command goes on from there"
+            )
+    return state, metrics
+
+
+def restore(folder: Path, fresh: TrainState) -> tuple[TrainState, dict[str, float]]:
+    """The newest whole checkpoint of the run, or `fresh`; drops metrics logged after it."""
+    path = checkpoints.latest_checkpoint(folder / "checkpoints")
+    state = fresh if path is None else checkpoints.load_tree(path, fresh)
+    metrics = {} if path is None else artifacts.read_manifest(path).metadata["metrics"]
+    forget_after(folder, int(state.step))
+    return state, metrics
