@@ -136,10 +136,6 @@ class RecallTest:
         found = without_rows(found, self.rows, RECALL_AT + 1)
         return replace(self, truth=merge([self.truth, found], RECALL_AT + 1))
 
-    def knowing(self, truth: Neighbors) -> "RecallTest":
-        """With a truth that an earlier process found."""
-        return replace(self, truth=truth)
-
     def recall(self, index: Index) -> tuple[float, float]:
         """recall@10 of the index, and its standard error over the queries."""
         found = index.search(self.queries, RECALL_AT + 1)

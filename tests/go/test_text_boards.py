@@ -71,6 +71,8 @@ def test_everything_is_told_of_every_neighbor(found):
 def test_the_next_move_is_red_and_names_are_no_markup(make_diagram):
     query = make_diagram({}, (0,), players=("[red]x", ":smile:"), file="a[b].sgf")
     found = LookUp(query, (Neighbor(query, 1.0, 0),))
-    colored = printed(found, 80, force_terminal=True, color_system="standard", emoji=False)
+    colored = printed(
+        found, 80, force_terminal=True, color_system="standard", emoji=False, no_color=False
+    )
     assert colored.count("\x1b[1;31m*\x1b[0m") == 2
     assert "[red]x" in colored and ":smile:" in colored and "a[b].sgf" in colored
