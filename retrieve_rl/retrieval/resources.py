@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from retrieve_rl.errors import ResourceError
 from retrieve_rl.retrieval.index import Kind
+from retrieve_rl.retrieval.inner_product import NORM_DIMS
 from retrieve_rl.retrieval.scann_config import Reorder, num_blocks
 
 GIB = 2**30
@@ -35,9 +36,9 @@ def need_of(num_keys: int, dim: int, kind: Kind, reorder: Reorder, *, value_byte
     if kind == "exact":
         # The matrix, its blocks, and the copy they are cut from.
         return Need(_PROCESS + 3 * num_keys * (dim + 2) * 4, num_keys * dim * 4 + value_bytes)
-    kept = _KEPT_BYTES[reorder] * dim
+    kept = _KEPT_BYTES[reorder] * (NORM_DIMS + dim)
     # A byte a code on disk, half a byte in memory; there a key's leaf and place in it, too.
-    codes, leaf = num_blocks(dim), 4
+    codes, leaf = NORM_DIMS + num_blocks(dim), 4
     memory = num_keys * (kept + codes / 2 + 2 * leaf)
     return Need(_PROCESS + memory, num_keys * (kept + codes + leaf) + value_bytes)
 

@@ -1,141 +1,125 @@
-"""Keys coded as ScaNN codes them, from what it has learned of a sample.
+"""Keys coded as ScaNN codes them, from what was learned of a sample.
 
 ScaNN builds an index in memory, from all keys at once. What its files hold of a key follows from
 that key alone: the leaf whose center is nearest, the nearest codeword of each block of dimensions
-(asymmetric hashing, Guo et al. 2020, without residuals), and the key as it is kept for reordering.
-So ScaNN learns leaves and codewords from a sample, and any number of keys is coded in a stream.
+for what the center leaves over (asymmetric hashing of residuals, Guo et al. 2020), and the key as
+it is kept for reordering. So any number of keys is coded in a stream.
 """
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.cluster.vq import kmeans2
 
-from retrieve_rl.retrieval.neighbors import nearest
+from retrieve_rl.retrieval.inner_product import NORM_DIMS
 from retrieve_rl.retrieval.row_files import RowType
 from retrieve_rl.retrieval.scann_config import CODEWORDS, Reorder, ScannParameters
+from retrieve_rl.retrieval.scann_learning import Learned
 from retrieve_rl.types import Array
 
-LEARNED_FILES = ("ah_codebook.pb", "serialized_partitioner.pb")
 _ROWS_AT_ONCE = 128
 """So few that their scores of all leaves stay in a processor's cache."""
-_GROUPS_FROM, _NUM_GROUPS, _SHARE_OF_LEAVES = 2500, 128, 1 / 6
-"""From so many leaves on, a key looks only at those near the group it falls into: the share of all
-with which 98% of keys still get their nearest leaf, and the others one 0.1% farther."""
 _GROUP_BLOCK = 256
-
-
-class LeafGroups(NamedTuple):
-    """A coarser grouping of the leaves, where there are many.
-
-    Attributes:
-      centers: of the groups.
-      leaves: those nearest to each center; a leaf is listed by several groups.
-    """
-
-    centers: Float[Array, "G D"]
-    leaves: Int[Array, "G C"]
-
-
-class Learned(NamedTuple):
-    """What ScaNN learned of a sample.
-
-    Attributes:
-      leaf_centers: centers of the leaves.
-      groups: of the leaves, where there are many.
-      codewords: codeword w of block b, at the dimensions of that block; elsewhere zero.
-      multipliers: of each dimension, for keys kept as int8; ones where they are not.
-    """
-
-    leaf_centers: Float[Array, "L D"]
-    groups: LeafGroups | None
-    codewords: Float[Array, "W M D"]
-    multipliers: Float[Array, " D"]
-
-
-def read_learned(folder: Path, parameters: ScannParameters, dim: int) -> Learned:
-    """Reads it from the files that ScaNN wrote into `folder`."""
-    from scann.partitioning.partitioner_pb2 import SerializedPartitioner
-    from scann.proto.centers_pb2 import CentersForAllSubspaces
-
-    tree = SerializedPartitioner.FromString((folder / "serialized_partitioner.pb").read_bytes())
-    root = tree.kmeans.kmeans_tree.root
-    centers = np.zeros((len(root.centers), dim), np.float32)
-    for child, center in zip(root.children, root.centers, strict=True):
-        centers[child.leaf_id] = center.dimension
-    book = CentersForAllSubspaces.FromString((folder / "ah_codebook.pb").read_bytes())
-    codewords = np.zeros((CODEWORDS, len(parameters.block_widths), dim), np.float32)
-    start = 0
-    for block, (width, subspace) in enumerate(
-        zip(parameters.block_widths, book.subspace_centers, strict=True)
-    ):
-        words = [word.feature_value_float for word in subspace.center]
-        codewords[: len(words), block, start : start + width] = words
-        # A block of few distinct values has fewer codewords; the first stands for the missing.
-        codewords[len(words) :, block] = codewords[0, block]
-        start += width
-    multipliers = np.ones(dim, np.float32)
-    if parameters.reorder == "int8":
-        multipliers = np.load(folder / "int8_multipliers.npy", allow_pickle=False)
-    groups = group_leaves(centers) if len(centers) >= _GROUPS_FROM else None
-    return Learned(jnp.asarray(centers), groups, jnp.asarray(codewords), jnp.asarray(multipliers))
-
-
-def group_leaves(centers: Float[np.ndarray, "L D"]) -> LeafGroups:
-    """Groups the leaves around the centers of k-means."""
-    rng = np.random.default_rng(0)
-    around, _ = kmeans2(centers, _NUM_GROUPS, iter=15, minit="++", rng=rng)
-    around = around.astype(np.float32)
-    listed = round(_SHARE_OF_LEAVES * len(centers))
-    near = nearest(jnp.asarray(centers), jnp.asarray(around), listed)
-    return LeafGroups(jnp.asarray(around), near.indices)
 
 
 def columns(parameters: ScannParameters, dim: int) -> dict[str, RowType]:
     """ScaNN's files with a row per key, by name."""
-    kept: dict[Reorder, dict[str, RowType]] = {
-        "float32": {"dataset": RowType(np.float32, (dim,))},
-        "bfloat16": {"bfloat16_dataset": RowType(np.int16, (dim,))},
-        "int8": {"int8_dataset": RowType(np.int8, (dim,)), "dp_norms": RowType(np.float32, ())},
+    types: dict[Reorder, tuple[str, type[np.number]]] = {
+        "float32": ("dataset", np.float32),
+        "bfloat16": ("bfloat16_dataset", np.int16),
+        "int8": ("int8_dataset", np.int8),
     }
+    kept, dtype = types[parameters.reorder]
     return {
         "datapoint_to_token": RowType(np.int32, ()),
-        "hashed_dataset": RowType(np.uint8, (len(parameters.block_widths),)),
-        **kept[parameters.reorder],
+        "hashed_dataset": RowType(np.uint8, (NORM_DIMS + len(parameters.block_widths),)),
+        kept: RowType(dtype, (NORM_DIMS + dim,)),
     }
 
 
-def code(learned: Learned, keys: Float[Array, "R D"], reorder: Reorder) -> dict[str, np.ndarray]:
+def code(
+    learned: Learned, keys: Float[np.ndarray, "R D"], parameters: ScannParameters
+) -> dict[str, np.ndarray]:
     """Rows of the files that `columns` names."""
-    padding = -len(keys) % _ROWS_AT_ONCE
+    blocks = -(-len(keys) // _ROWS_AT_ONCE)
+    # A power of two: few shapes to compile for.
+    padding = _ROWS_AT_ONCE * (1 << max(blocks - 1, 0).bit_length()) - len(keys)
     padded = jnp.pad(jnp.asarray(keys), ((0, padding), (0, 0)))
-    coded = _code(learned, padded, reorder)
-    return {name: np.asarray(rows)[: len(keys)] for name, rows in coded.items()}
+    rows = _code(learned, padded, parameters.reorder)
+    names = columns(parameters, keys.shape[1])
+    return {name: np.asarray(part)[: len(keys)] for name, part in zip(names, rows, strict=True)}
 
 
 @partial(jax.jit, static_argnames="reorder")
-def _code(learned: Learned, keys: Float[Array, "R D"], reorder: Reorder) -> dict[str, Array]:
-    coded = {
-        "datapoint_to_token": _leaves_of(learned, keys),
-        "hashed_dataset": _in_blocks(_nearest_codewords(learned.codewords), keys).astype(jnp.uint8),
-    }
-    if reorder == "float32":
-        coded["dataset"] = keys
-    elif reorder == "bfloat16":
-        coded["bfloat16_dataset"] = jax.lax.bitcast_convert_type(
-            keys.astype(jnp.bfloat16), jnp.int16
-        )
-    else:
-        scaled = jnp.clip(jnp.round(keys * learned.multipliers), -128, 127)
-        coded["int8_dataset"] = scaled.astype(jnp.int8)
-        coded["dp_norms"] = jnp.sum(keys**2, axis=1)
-    return coded
+def _code(
+    learned: Learned, keys: Float[Array, "R D"], reorder: Reorder
+) -> tuple[Int[Array, " R"], Int[Array, "R M+2"], Array]:
+    keys = keys - learned.origin
+    leaves = _leaves_of(learned, keys)
+    codes = _in_blocks(_residual_codes(learned), keys, leaves)
+    return leaves, codes.astype(jnp.uint8), _kept(keys, learned.multipliers, reorder)
+
+
+def _residual_codes(learned: Learned) -> Callable[[Array, Array], Array]:
+    """A function from keys [Q, D] and their leaves [Q] to their codes [Q, 2 + M], see `learn`."""
+    nearest_codewords = _nearest_codewords(learned.codewords)
+    words = learned.codewords.reshape(-1, learned.codewords.shape[-1])
+
+    def codes_of(keys: Float[Array, "Q D"], leaves: Int[Array, " Q"]) -> Int[Array, "Q M+2"]:
+        centers = learned.leaf_centers[leaves]
+        residuals = keys - centers
+        codes = nearest_codewords(residuals)
+        chosen = codes[:, None, :] == jnp.arange(CODEWORDS)[:, None]
+        coded = chosen.reshape(len(keys), -1).astype(keys.dtype) @ words
+        norms = -0.5 * jnp.sum(residuals**2, axis=1) - jnp.sum(centers * coded, axis=1)
+        return jnp.concatenate([_norm_codes(learned.norm_levels, norms), codes], axis=1)
+
+    return codes_of
+
+
+def _norm_codes(levels: Float[Array, "2 W"], norms: Float[Array, " Q"]) -> Int[Array, "Q 2"]:
+    first = _first_best(-jnp.abs(norms[:, None] - levels[0]))
+    left = norms - levels[0][first]
+    return jnp.stack([first, _first_best(-jnp.abs(left[:, None] - levels[1]))], axis=1)
+
+
+def _kept(keys: Float[Array, "R D"], multipliers: Float[Array, " D+2"], reorder: Reorder) -> Array:
+    """The keys as they are kept; before them the norm of what is kept, in parts that add up to it.
+
+    ScaNN divides int8 numbers by the multipliers.
+    """
+    rounded = {"float32": _float32, "bfloat16": _bfloat16, "int8": _int8}[reorder]
+    kept, values = rounded(keys, multipliers[NORM_DIMS:])
+    parts = []
+    left = -0.5 * jnp.sum(values**2, axis=1)
+    for multiplier in multipliers[:NORM_DIMS]:
+        part, value = rounded(left, multiplier)
+        parts.append(part)
+        left = left - value
+    return jnp.concatenate([jnp.stack(parts, axis=1), kept], axis=1)
+
+
+Rounded = tuple[Array, Array]
+"""Numbers as they are kept, and their values."""
+
+
+def _float32(values: Float[Array, "..."], multipliers: Float[Array, "..."]) -> Rounded:
+    del multipliers
+    return values, values
+
+
+def _bfloat16(values: Float[Array, "..."], multipliers: Float[Array, "..."]) -> Rounded:
+    del multipliers
+    kept = values.astype(jnp.bfloat16)
+    return jax.lax.bitcast_convert_type(kept, jnp.int16), kept.astype(jnp.float32)
+
+
+def _int8(values: Float[Array, "..."], multipliers: Float[Array, "..."]) -> Rounded:
+    kept = jnp.clip(jnp.round(values * multipliers), -128, 127)
+    return kept.astype(jnp.int8), kept / multipliers
 
 
 def _leaves_of(learned: Learned, keys: Float[Array, "R D"]) -> Int[Array, " R"]:
@@ -176,11 +160,11 @@ def _blocks_by_group(
     return slots.reshape(num_blocks, -1), jnp.minimum(groups, num_groups - 1)
 
 
-def _in_blocks(
-    function: Callable[[Array], Array], keys: Float[Array, "R D"]
-) -> Int[Array, "R ..."]:
-    found = jax.lax.map(function, keys.reshape(-1, _ROWS_AT_ONCE, keys.shape[1]))
-    return found.reshape(len(keys), *found.shape[2:])
+def _in_blocks(function: Callable[..., Array], *rows: Array) -> Array:
+    """The function of a few rows at a time."""
+    blocks = [part.reshape(-1, _ROWS_AT_ONCE, *part.shape[1:]) for part in rows]
+    found = jax.lax.map(lambda block: function(*block), blocks)
+    return found.reshape(-1, *found.shape[2:])
 
 
 def _nearest_center(centers: Float[Array, "C D"]) -> Callable[[Array], Array]:

@@ -8,13 +8,14 @@ import numpy as np
 from jaxtyping import Float
 
 from retrieve_rl.config import Strict
+from retrieve_rl.retrieval.inner_product import NORM_DIMS
 from retrieve_rl.types import Array
 
 Reorder = Literal["float32", "bfloat16", "int8"]
 
 TREE_FROM = 1000
 """Keys from which a tree of leaves is worth its training."""
-_TRAINING_SAMPLE, _SAMPLE_PER_LEAF = 100_000, 20
+_LEARNED_FROM, _LEARNED_FROM_PER_LEAF = 100_000, 20
 _BLOCKS_PER_DIM = 3 / 8
 CODEWORDS = 16
 """Of a block of asymmetric hashing: four bits."""
@@ -45,6 +46,11 @@ def parameters_for(
         block_widths=block_widths(variances, num_blocks(len(variances))),
         reorder=reorder,
     )
+
+
+def learned_from(num_leaves: int) -> int:
+    """Keys that leaves and codewords are learned from, at most."""
+    return max(_LEARNED_FROM, _LEARNED_FROM_PER_LEAF * num_leaves)
 
 
 def num_blocks(dim: int) -> int:
@@ -88,16 +94,26 @@ def block_widths(variances: Float[Array, " D"], count: int) -> tuple[int, ...]:
 def config_text(parameters: ScannParameters, dim: int) -> str:
     """ScaNN's text protocol buffer.
 
-    The package's own builder knows blocks of one width only. Centers are initialized by k-means++
-    and not at random: random ones make every build different.
+    Its tree is for keys extended as in `inner_product`: ScaNN has residual codes, and one list of
+    candidates over all leaves, for inner products only, and a leaf then takes half the time. The
+    package's own builder knows blocks of one width only. Centers are initialized by k-means++ and
+    not at random: random ones make every build different.
     """
-    parts = ['num_neighbors: 10 distance_measure { distance_measure: "SquaredL2Distance" }']
-    if parameters.num_leaves:
-        parts += [_partitioning(parameters.num_leaves), _hashing(parameters.block_widths, dim)]
-        parts.append(_reordering(parameters.reorder))
-    else:
-        parts.append(f"brute_force {{ {_KEPT_AS[parameters.reorder]} }}")
-    return "\n".join(parts)
+    if not parameters.num_leaves:
+        kept = _KEPT_AS[parameters.reorder]
+        return f"num_neighbors: 10 {_distance('SquaredL2')} brute_force {{ {kept} }}"
+    return "\n".join(
+        [
+            f"num_neighbors: 10 {_distance('DotProduct')}",
+            _partitioning(parameters.num_leaves),
+            _hashing((1,) * NORM_DIMS + parameters.block_widths, NORM_DIMS + dim),
+            _reordering(parameters.reorder),
+        ]
+    )
+
+
+def _distance(name: str) -> str:
+    return f'distance_measure {{ distance_measure: "{name}Distance" }}'
 
 
 def _partitioning(num_leaves: int) -> str:
@@ -108,8 +124,8 @@ def _partitioning(num_leaves: int) -> str:
   single_machine_center_initialization: DEFAULT_KMEANS_PLUS_PLUS
   partitioning_distance {{ distance_measure: "SquaredL2Distance" }}
   query_spilling {{ spilling_type: FIXED_NUMBER_OF_CENTERS max_spill_centers: {num_leaves} }}
-  expected_sample_size: {max(_TRAINING_SAMPLE, _SAMPLE_PER_LEAF * num_leaves)}
-  query_tokenization_distance_override {{ distance_measure: "SquaredL2Distance" }}
+  expected_sample_size: {learned_from(num_leaves)}
+  query_tokenization_distance_override {{ distance_measure: "DotProductDistance" }}
   partitioning_type: GENERIC
   query_tokenization_type: FLOAT
 }}"""
@@ -123,14 +139,14 @@ def _hashing(widths: tuple[int, ...], dim: int) -> str:
     )
     return f"""hash {{ asymmetric_hash {{
   lookup_type: INT8_LUT16
-  use_residual_quantization: False
-  use_global_topn: False
+  use_residual_quantization: True
+  use_global_topn: True
   quantization_distance {{ distance_measure: "SquaredL2Distance" }}
   num_clusters_per_block: {CODEWORDS}
   projection {{ input_dim: {dim} projection_type: VARIABLE_CHUNK {blocks} }}
   fixed_point_lut_conversion_options {{ float_to_int_conversion_method: ROUND }}
   noise_shaping_threshold: nan
-  expected_sample_size: {_TRAINING_SAMPLE}
+  expected_sample_size: {_LEARNED_FROM}
   max_clustering_iterations: 10
 }} }}"""
 

@@ -1,4 +1,7 @@
-"""The ScaNN index: approximate, on the host. This module and `scann_codes` alone import scann."""
+"""The ScaNN index: approximate, on the host.
+
+scann is imported here and in `scann_learning` alone.
+"""
 
 import os
 from dataclasses import dataclass, replace
@@ -9,9 +12,11 @@ import numpy as np
 from jaxtyping import Float
 
 from retrieve_rl.errors import DataError
+from retrieve_rl.retrieval.inner_product import extended_queries, squared_distances
 from retrieve_rl.retrieval.keys import check_finite
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.retrieval.scann_config import ScannParameters, config_text
+from retrieve_rl.retrieval.scann_learning import ORIGIN_FILE
 from retrieve_rl.types import Array
 
 FILE_NAMES = frozenset(
@@ -24,12 +29,13 @@ FILE_NAMES = frozenset(
         "int8_dataset.npy",
         "int8_multipliers.npy",
         "dp_norms.npy",
+        ORIGIN_FILE,
         "scann_assets.pbtxt",
         "scann_config.pb",
         "serialized_partitioner.pb",
     }
 )
-"""Files ScaNN writes. Of its others, `scann_docids.pkl` would be unpickled on loading."""
+"""ScaNN's, and the origin. Of its others, `scann_docids.pkl` would be unpickled on loading."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class ScannIndex:
       parameters: what it was built with.
       num_keys: rows.
       dim: width of a key.
+      origin: what keys and queries are measured from where there is a tree, else zeros.
       num_leaves_to_search: leaves visited per query; more find more and take longer.
       reordering_num_neighbors: candidates scored again with the kept keys.
     """
@@ -49,15 +56,15 @@ class ScannIndex:
     parameters: ScannParameters
     num_keys: int
     dim: int
+    origin: Float[np.ndarray, " D"]
     num_leaves_to_search: int
     reordering_num_neighbors: int
 
     @classmethod
-    def build(cls, keys: Float[Array, "N D"], parameters: ScannParameters) -> "ScannIndex":
-        """Builds on all cores, from a memory-mapped matrix without copying it whole.
+    def without_tree(cls, keys: Float[Array, "N D"], parameters: ScannParameters) -> "ScannIndex":
+        """An index whose every search scores all keys; `scann_build` makes those with a tree.
 
-        Two builds of the same keys give the same answers. `keys` must be finite: a NaN ends the
-        process (see `keys.check_finite`).
+        `keys` must be finite: a NaN ends the process (see `keys.check_finite`).
         """
         from scann.scann_ops.py import scann_ops_pybind
 
@@ -78,22 +85,32 @@ class ScannIndex:
         for path in folder.iterdir():
             if path.name not in FILE_NAMES:
                 raise DataError(f"{path} is not a file of a ScaNN index: remove it, or rebuild")
-        if not (folder / "scann_assets.pbtxt").exists():
-            raise DataError(f"{folder} lacks scann_assets.pbtxt: rebuild the index")
+        for name in ("scann_assets.pbtxt", *([ORIGIN_FILE] if parameters.num_leaves else [])):
+            if not (folder / name).exists():
+                raise DataError(f"{folder} lacks {name}: rebuild the index")
         try:
             searcher = scann_ops_pybind.load_searcher(str(folder), assets_backcompat_shim=False)
         except (ValueError, RuntimeError, OSError) as error:
             raise DataError(f"ScaNN cannot read {folder}: {error}") from None
         if searcher.size() != num_keys:
             raise DataError(f"{folder} holds {searcher.size()} keys, its manifest says {num_keys}")
-        return cls._with_defaults(searcher, parameters, num_keys, dim)
+        origin = None
+        if parameters.num_leaves:
+            origin = np.load(folder / ORIGIN_FILE, allow_pickle=False)
+        return cls._with_defaults(searcher, parameters, num_keys, dim, origin)
 
     @classmethod
     def _with_defaults(
-        cls, searcher: Any, parameters: ScannParameters, num_keys: int, dim: int
+        cls,
+        searcher: Any,
+        parameters: ScannParameters,
+        num_keys: int,
+        dim: int,
+        origin: Float[np.ndarray, " D"] | None = None,
     ) -> "ScannIndex":
         leaves = max(1, round(0.05 * parameters.num_leaves))
-        return cls(searcher, parameters, num_keys, dim, leaves, reordering_num_neighbors=100)
+        origin = np.zeros(dim, np.float32) if origin is None else origin
+        return cls(searcher, parameters, num_keys, dim, origin, leaves, 100)
 
     def searching(
         self, *, num_leaves_to_search: int, reordering_num_neighbors: int
@@ -126,17 +143,23 @@ class ScannIndex:
         asked = min(num_neighbors, self.num_keys)
         # One large batch a core: its queries share every leaf they read.
         batch_size = -(-len(queries) // (os.cpu_count() or 1))
+        search = self.searcher.search_batched_parallel
         if self.parameters.num_leaves == 0:
-            search: tuple[int | None, ...] = (asked, None, None, batch_size)
+            indices, distances = search(queries, asked, None, None, batch_size)
         else:
+            queries = queries - self.origin
             reordering = max(self.reordering_num_neighbors, 2 * asked)
-            search = (asked, reordering, self._leaves(asked), batch_size)
-        indices, distances = self.searcher.search_batched_parallel(queries, *search)
+            leaves = self._leaves(asked)
+            extended = extended_queries(queries)
+            indices, products = search(extended, asked, reordering, leaves, batch_size)
+            distances = squared_distances(queries, products)
         return _padded(np.asarray(indices), np.asarray(distances), num_neighbors)
 
     def save(self, folder: Path) -> None:
-        """Writes ScaNN's files, whose paths are relative, into `folder`."""
+        """Writes ScaNN's files, whose paths are relative, and the origin into `folder`."""
         self.searcher.serialize(str(folder), relative_path=True)
+        if self.parameters.num_leaves:
+            np.save(folder / ORIGIN_FILE, self.origin, allow_pickle=False)
 
     def _leaves(self, asked: int) -> int:
         """At least so many that they hold four times what is asked for."""

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+from retrieve_rl.retrieval.inner_product import NORM_DIMS
 from retrieve_rl.retrieval.quality import RecallTest
 from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.retrieval.sharded import ShardedIndex
@@ -12,8 +13,8 @@ from retrieve_rl.retrieval.sharded import ShardedIndex
 _REORDERING = (1200, 800, 600, 450, 300, 225, 150, 110, 75, 40, 20)
 _SHARES_OF_LEAVES = tuple(0.0025 * 2 ** (step / 8) for step in range(70)) + (1.0,)
 # What a leaf costs beside its keys, and a candidate scored again, in hashed blocks that are read in
-# the same time; measured on one and on fifty million keys.
-_BLOCKS_PER_LEAF, _BLOCKS_PER_REORDERING = 20_000.0, 3000.0
+# the same time; measured on one and on five million keys.
+_BLOCKS_PER_LEAF, _BLOCKS_PER_REORDERING = 3000.0, 2000.0
 
 
 def searching(index: ShardedIndex, share_of_leaves: float, reordering: int) -> ShardedIndex:
@@ -74,7 +75,8 @@ def _cost(index: ShardedIndex) -> float:
         if isinstance(shard.index, ScannIndex):
             scann = shard.index
             rows = scann.num_keys / max(scann.parameters.num_leaves, 1)
-            leaf = rows * len(scann.parameters.block_widths) + _BLOCKS_PER_LEAF
+            blocks = NORM_DIMS + len(scann.parameters.block_widths)
+            leaf = rows * blocks + _BLOCKS_PER_LEAF
             total += scann.num_leaves_to_search * leaf
             total += scann.reordering_num_neighbors * _BLOCKS_PER_REORDERING
     return total

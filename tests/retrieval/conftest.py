@@ -1,5 +1,8 @@
 """Small indexes of every kind, and memories to ask."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,9 +10,9 @@ from retrieve_rl.progress import Reporter
 from retrieve_rl.retrieval.build import IndexOptions, build_memory
 from retrieve_rl.retrieval.exact import ExactIndex
 from retrieve_rl.retrieval.memory import open_memory
+from retrieve_rl.retrieval.pieces import cut
 from retrieve_rl.retrieval.rows import Rows
-from retrieve_rl.retrieval.scann_config import parameters_for
-from retrieve_rl.retrieval.scann_index import ScannIndex
+from retrieve_rl.retrieval.scann_build import build_scann
 from retrieve_rl.retrieval.sharded import Shard, ShardedIndex
 from retrieve_rl.signals import StopRequest
 
@@ -20,10 +23,32 @@ def exact(keys):
     return ExactIndex.build(keys)
 
 
+def scann_of(keys, reorder="bfloat16"):
+    (piece,) = cut(Rows(keys), len(keys))
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "index"
+        files.mkdir()
+        index, _ = build_scann(
+            piece,
+            reorder,
+            files,
+            codes=Path(folder) / "codes",
+            made_from={},
+            reporter=SILENT,
+            stop=StopRequest(),
+        )
+    return index
+
+
+@pytest.fixture(scope="session")
+def make_scann():
+    """make_scann(keys, reorder): a ScaNN index, built and opened."""
+    return scann_of
+
+
 def scann(keys):
     """Searches every leaf and scores everything again, so that its answers are exact."""
-    parameters = parameters_for(len(keys), keys.var(axis=0) + 1e-3, "float32")
-    index = ScannIndex.build(keys, parameters)
+    index = scann_of(keys, "float32")
     return index.searching(num_leaves_to_search=10**6, reordering_num_neighbors=len(keys))
 
 

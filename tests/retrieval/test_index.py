@@ -9,7 +9,6 @@ from retrieve_rl.errors import MissingDependencyError
 from retrieve_rl.retrieval import index as index_module
 from retrieve_rl.retrieval.exact import ExactIndex
 from retrieve_rl.retrieval.index import EXACT_UP_TO, choose
-from retrieve_rl.retrieval.scann_config import parameters_for
 from retrieve_rl.retrieval.scann_index import ScannIndex
 
 
@@ -76,14 +75,13 @@ def test_on_small_whole_numbers_with_many_ties(make_index, seed, rows):
 
 
 @pytest.mark.parametrize("rows", [1, 700, 1300])
-def test_what_is_saved_answers_the_same(rng, tmp_path, rows):
+def test_what_is_saved_answers_the_same(rng, tmp_path, make_scann, rows):
     keys = rng.normal(size=(rows, 6)).astype(np.float32)
     queries = rng.normal(size=(9, 6)).astype(np.float32)
-    parameters = parameters_for(rows, keys.var(axis=0) + 1e-3)
-    before = ScannIndex.build(keys, parameters)
+    before = make_scann(keys)
     (tmp_path / "scann").mkdir()
     before.save(tmp_path / "scann")
-    after = ScannIndex.load(tmp_path / "scann", parameters, rows, 6)
+    after = ScannIndex.load(tmp_path / "scann", before.parameters, rows, 6)
     (tmp_path / "exact").mkdir()
     exact = ExactIndex.build(keys)
     exact.save(tmp_path / "exact")

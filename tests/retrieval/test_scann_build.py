@@ -10,17 +10,10 @@ from retrieve_rl.progress import Reporter
 from retrieve_rl.retrieval import scann_build
 from retrieve_rl.retrieval.build import IndexOptions, build_memory
 from retrieve_rl.retrieval.memory import open_memory
-from retrieve_rl.retrieval.pieces import cut
 from retrieve_rl.retrieval.rows import Rows
-from retrieve_rl.retrieval.scann_codes import (
-    Learned,
-    code,
-    columns,
-    group_leaves,
-    read_learned,
-)
-from retrieve_rl.retrieval.scann_config import parameters_for
-from retrieve_rl.retrieval.scann_index import ScannIndex
+from retrieve_rl.retrieval.scann_codes import code, columns
+from retrieve_rl.retrieval.scann_config import ScannParameters, parameters_for
+from retrieve_rl.retrieval.scann_learning import Learned, group_leaves, learn
 from retrieve_rl.signals import StopRequest
 
 REORDERS = ["float32", "bfloat16", "int8"]
@@ -38,30 +31,73 @@ def keys():
 def test_codes_are_those_that_scann_writes(keys, tmp_path, reorder, offset):
     keys = keys[:3000] + np.float32(offset)
     parameters = parameters_for(len(keys), keys.var(axis=0), reorder)
-    ScannIndex.build(keys, parameters).save(tmp_path)
-    coded = code(read_learned(tmp_path, parameters, 16), keys[:1000], reorder)
-    assert coded.keys() == columns(parameters, 16).keys()
+    coded = code(learn(keys, parameters, tmp_path), keys[:1000], parameters)
+    types = columns(parameters, 16)
+    assert coded.keys() == types.keys()
     for name, rows in coded.items():
+        assert (rows.dtype, rows.shape[1:]) == (types[name].dtype, types[name].shape)
         written = np.load(tmp_path / f"{name}.npy")[:1000]
-        assert (rows.dtype, rows.shape) == (written.dtype, written.shape)
+        # ScaNN has learned without norms: theirs are ours alone.
+        ours, theirs = (part[:, 2:] if part.ndim > 1 else part for part in (rows, written))
         # Of two that are equally near by rounding, the other may be taken.
-        assert np.mean(np.isclose(rows, written, rtol=1e-6)) > (0.9999 if not offset else 0.99)
+        assert np.mean(np.isclose(ours, theirs, rtol=1e-6)) > (0.9999 if not offset else 0.99)
+
+
+@pytest.mark.parametrize("reorder", REORDERS)
+def test_norms_are_those_of_the_keys_as_they_are_kept(keys, tmp_path, reorder):
+    parameters = parameters_for(len(keys), keys.var(axis=0), reorder)
+    learned = learn(keys, parameters, tmp_path)
+    outlier = 50.0 * keys[:1]
+    name = list(columns(parameters, 16))[-1]
+    kept = code(learned, np.concatenate([keys[:500], outlier]), parameters)[name]
+    if reorder == "bfloat16":
+        kept = (kept.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    kept = kept.astype(np.float64) / np.asarray(learned.multipliers)
+    norms = -0.5 * np.sum(kept[:, 2:] ** 2, axis=1)
+    tolerance = {"float32": 1e-6, "bfloat16": 2.0**-15, "int8": 2e-3}[reorder]
+    np.testing.assert_allclose(kept[:, :2].sum(axis=1), norms, rtol=tolerance, atol=tolerance)
+
+
+def test_codes_stand_for_distances_as_seen_from_the_leaf(keys, tmp_path):
+    """q . (c + r') + n is (|q|^2 - |q - k|^2) / 2 + (q - c) . (r' - r), but for the levels of n."""
+    parameters = parameters_for(len(keys), keys.var(axis=0), "float32")
+    learned = learn(keys, parameters, tmp_path)
+    coded = code(learned, keys[:400], parameters)
+    leaves, codes = coded["datapoint_to_token"], coded["hashed_dataset"]
+    centers, words = np.asarray(learned.leaf_centers)[leaves], np.asarray(learned.codewords)
+    coded_residuals = sum(words[codes[:, 2 + block], block] for block in range(words.shape[1]))
+    levels = np.asarray(learned.norm_levels)
+    norms = -0.5 * np.sum(centers**2, axis=1) + levels[0][codes[:, 0]] + levels[1][codes[:, 1]]
+    key, query = keys[:400] - np.asarray(learned.origin), keys[5000] - np.asarray(learned.origin)
+    said = (centers + coded_residuals) @ query + norms
+    residuals = key - centers
+    true = 0.5 * (query @ query - np.sum((query - key) ** 2, axis=1))
+    error = np.sum((query - centers) * (coded_residuals - residuals), axis=1)
+    # A norm beyond the outermost level is coded as that.
+    assert np.median(np.abs(said - true - error)) < 0.01 * np.std(true)
+    assert np.median(np.abs(said - true)) > 0.03 * np.std(true)
 
 
 def test_a_constant_dimension_has_a_codeword_of_its_own(keys, tmp_path):
     keys = np.concatenate([keys[:2000], np.ones((2000, 3), np.float32)], axis=1)
     parameters = parameters_for(len(keys), keys.var(axis=0))
-    ScannIndex.build(keys, parameters).save(tmp_path)
-    coded = code(read_learned(tmp_path, parameters, 19), keys, "bfloat16")
+    coded = code(learn(keys, parameters, tmp_path), keys, parameters)
     written = np.load(tmp_path / "datapoint_to_token.npy")
     assert np.mean(coded["datapoint_to_token"] == written) > 0.999
 
 
 def test_of_many_leaves_most_keys_get_the_nearest_and_none_a_far_one(keys):
     centers, rest = keys[:3000], keys[3000:]
-    words = jnp.zeros((16, 1, 16))
-    learned = Learned(jnp.asarray(centers), group_leaves(centers), words, jnp.ones(16))
-    leaves = code(learned, rest, "float32")["datapoint_to_token"]
+    parameters = ScannParameters(num_leaves=3000, block_widths=(16,), reorder="float32")
+    learned = Learned(
+        origin=jnp.zeros(16),
+        leaf_centers=jnp.asarray(centers),
+        groups=group_leaves(centers),
+        codewords=jnp.zeros((16, 1, 16)),
+        norm_levels=jnp.zeros((2, 16)),
+        multipliers=jnp.ones(18),
+    )
+    leaves = code(learned, rest, parameters)["datapoint_to_token"]
     distances = ((rest[:, None] - centers) ** 2).sum(axis=-1)
     assert np.mean(leaves == distances.argmin(axis=1)) > 0.95
     chosen = distances[np.arange(len(rest)), leaves]
@@ -70,35 +106,26 @@ def test_of_many_leaves_most_keys_get_the_nearest_and_none_a_far_one(keys):
 
 @pytest.fixture
 def small_steps(monkeypatch):
-    """ScaNN sees 2,048 keys; the rest is coded in chunks of 1,000."""
-    monkeypatch.setattr(scann_build, "LEARNED_FROM", 2048)
+    """ScaNN learns from 2,048 keys; all are coded in chunks of 1,000."""
+    monkeypatch.setattr(scann_build, "learned_from", lambda num_leaves: 2048)
     monkeypatch.setattr(scann_build, "_CHUNK_ROWS", 1000)
 
 
-@pytest.mark.usefixtures("small_steps")
 @pytest.mark.parametrize("reorder", REORDERS)
-def test_an_index_of_coded_keys_finds_what_scanns_own_finds(keys, tmp_path, reorder):
-    (piece,) = cut(Rows(keys), len(keys))
-    (tmp_path / "index").mkdir()
-    coded, _ = scann_build.build_scann(
-        piece,
-        reorder,
-        tmp_path / "index",
-        codes=tmp_path / "codes",
-        made_from={},
-        reporter=SILENT,
-        stop=StopRequest(),
-    )
-    assert (coded.num_keys, coded.parameters.num_leaves) == (6000, 110)
-    whole = ScannIndex.build(keys, coded.parameters)
+def test_an_index_learned_from_a_third_finds_what_one_learned_from_all_finds(
+    request, make_scann, keys, reorder
+):
     truth = np.argsort(((keys[:200, None] - keys) ** 2).sum(axis=-1), axis=1)[:, :10]
 
     def recall(index):
+        assert (index.num_keys, index.parameters.num_leaves) == (6000, 110)
         index = index.searching(num_leaves_to_search=15, reordering_num_neighbors=100)
         found = np.asarray(index.search(keys[:200], 10).indices)
         return np.mean([len(set(a) & set(b)) for a, b in zip(truth, found, strict=True)]) / 10
 
-    assert recall(coded) > recall(whole) - 0.02 > 0.8
+    whole = recall(make_scann(keys, reorder))
+    request.getfixturevalue("small_steps")
+    assert recall(make_scann(keys, reorder)) > whole - 0.02 > 0.8
 
 
 @pytest.mark.usefixtures("small_steps")
