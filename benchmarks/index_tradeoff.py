@@ -23,6 +23,7 @@ from worker import REPOSITORY, Worker
 from retrieve_rl import artifacts
 from retrieve_rl.progress import Reporter
 from retrieve_rl.retrieval.exact import ExactIndex
+from retrieve_rl.retrieval.inner_product import extended_queries
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.retrieval.pieces import cut
 from retrieve_rl.retrieval.quality import recall_at_k, true_neighbors
@@ -34,7 +35,7 @@ from retrieve_rl.signals import StopRequest
 DIM, NUM_QUERIES, NUM_NEIGHBORS, ROUNDS, WANTED = 64, 2000, 10, 5, 0.95
 SCANN_SETTINGS = [
     (leaves, reordering)
-    for leaves in (0.01, 0.014, 0.02, 0.028, 0.04)
+    for leaves in (0.0035, 0.005, 0.007, 0.01, 0.014, 0.02)
     for reordering in (75, 110, 150, 250)
 ]
 FAISS_SYSTEMS: dict[str, tuple[str, list[dict[str, float]]]] = {
@@ -42,7 +43,7 @@ FAISS_SYSTEMS: dict[str, tuple[str, list[dict[str, float]]]] = {
         "IVF{leaves},PQ32x4fsr,RFlat",
         [
             {"nprobe": nprobe, "k_factor_rf": factor}
-            for nprobe in (14, 20, 28, 40, 56, 80, 112)
+            for nprobe in (7, 10, 14, 20, 28, 40, 56, 80)
             for factor in (5, 10, 20, 40)
         ],
     ),
@@ -94,19 +95,21 @@ class Scale:
         search = index.searching(num_leaves_to_search=leaves, reordering_num_neighbors=reordering)
         return lambda: np.asarray(search.search(self.queries, NUM_NEIGHBORS).indices)
 
-    def _bare(self, searcher: Any, leaves: int, reordering: int) -> SearchFn:
+    def _bare(
+        self, searcher: Any, leaves: int, reordering: int, queries: np.ndarray | None = None
+    ) -> SearchFn:
+        asked = self.queries if queries is None else queries
         batch = -(-NUM_QUERIES // (os.cpu_count() or 1))
         return lambda: searcher.search_batched_parallel(
-            self.queries, NUM_NEIGHBORS, reordering, leaves, batch
+            asked, NUM_NEIGHBORS, reordering, leaves, batch
         )[0]
 
     def _wrapping(self, index: ScannIndex) -> float:
         """Our search's time over that of the searcher inside, at equal parameters."""
-        leaves, reordering = round(0.03 * index.parameters.num_leaves), 150
-        ours, inside = (
-            self._ours(index, leaves, reordering),
-            self._bare(index.searcher, leaves, reordering),
-        )
+        leaves, reordering = round(0.01 * index.parameters.num_leaves), 150
+        extended = extended_queries(self.queries - index.origin)
+        ours = self._ours(index, leaves, reordering)
+        inside = self._bare(index.searcher, leaves, reordering, extended)
         ratios = []
         for _ in range(2 * ROUNDS):
             # Each goes first in every other pair.

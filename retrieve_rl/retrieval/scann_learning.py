@@ -22,16 +22,21 @@ from scipy.cluster.vq import kmeans2
 
 from retrieve_rl.retrieval.inner_product import NORM_DIMS
 from retrieve_rl.retrieval.neighbors import nearest
-from retrieve_rl.retrieval.scann_config import CODEWORDS, ScannParameters, config_text
+from retrieve_rl.retrieval.scann_config import (
+    CODEWORDS,
+    COMPARED_LEAVES,
+    ScannParameters,
+    config_text,
+)
 from retrieve_rl.types import Array
 
 ORIGIN_FILE = "origin.npy"
 _CODEBOOK, _PARTITIONER = "ah_codebook.pb", "serialized_partitioner.pb"
 _MULTIPLIERS = "int8_multipliers.npy"
 LEARNED_FILES = (_CODEBOOK, _PARTITIONER, ORIGIN_FILE)
-_GROUPS_FROM, _NUM_GROUPS, _SHARE_OF_LEAVES = 2500, 128, 1 / 6
-"""From so many leaves on, a key looks only at those near the group it falls into: the share of all
-with which 98% of keys still get their nearest leaf, and the others one 0.1% farther."""
+_NUM_GROUPS, _SHARE_OF_LEAVES = 256, 1 / 6
+"""A key is compared with the leaves near the group it falls into: the share of all with which 98.6%
+of fifty million keys still get their nearest leaf."""
 _INT8_LEVELS = 127
 
 
@@ -118,7 +123,7 @@ def _with_norms(
         multipliers = np.load(folder / _MULTIPLIERS, allow_pickle=False)
         multipliers[:NORM_DIMS] = _norm_multipliers(multipliers[NORM_DIMS:])
         np.save(folder / _MULTIPLIERS, multipliers, allow_pickle=False)
-    groups = group_leaves(centers) if len(centers) >= _GROUPS_FROM else None
+    groups = group_leaves(centers) if len(centers) > COMPARED_LEAVES else None
     numbers = (jnp.asarray(part) for part in (codewords, levels, multipliers))
     return Learned(jnp.asarray(origin), jnp.asarray(centers), groups, *numbers)
 

@@ -118,8 +118,8 @@ def test_an_index_learned_from_a_third_finds_what_one_learned_from_all_finds(
     truth = np.argsort(((keys[:200, None] - keys) ** 2).sum(axis=-1), axis=1)[:, :10]
 
     def recall(index):
-        assert (index.num_keys, index.parameters.num_leaves) == (6000, 110)
-        index = index.searching(num_leaves_to_search=15, reordering_num_neighbors=100)
+        assert (index.num_keys, index.parameters.num_leaves) == (6000, 219)
+        index = index.searching(num_leaves_to_search=30, reordering_num_neighbors=100)
         found = np.asarray(index.search(keys[:200], 10).indices)
         return np.mean([len(set(a) & set(b)) for a, b in zip(truth, found, strict=True)]) / 10
 
