@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -100,13 +101,23 @@ def build_memory(
 
 
 def add_to_memory(
-    parent: Path, rows: Rows, out: Path, *, reporter: Reporter, stop: StopRequest
+    parent: Path,
+    rows: Rows,
+    out: Path,
+    *,
+    made_from: Mapping[str, str] | None = None,
+    reporter: Reporter,
+    stop: StopRequest,
 ) -> Report:
     """Writes a version of the memory at `parent` that also holds `rows`; returns its report.
 
     The old rows keep their numbers, the new ones follow. Nothing old is built again or copied: both
     versions own the same files, and `parent` stays as it is. The new rows make shards of their own,
-    searched as deeply as the old ones. The recall in the report is still the parent's.
+    searched as deeply as the old ones. The recall in the report is still the parent's. New rows
+    without halves are in neither half of a memory that has two.
+
+    Args:
+      made_from: name -> digest of what the rows come from, for the manifest.
 
     Raises:
       DataError: as `build_memory`, or width, columns or groups are not those of the parent.
@@ -137,9 +148,9 @@ def add_to_memory(
             "add_seconds": time.perf_counter() - began,
         }
         digests = {**digests_beside_keys(rows), "keys": built.keys_digest}
-        made_from = {**digests, "parent": memory.manifest.digest}
+        beside = {**(made_from or {}), **digests, "parent": memory.manifest.digest}
         version = Parent(parent, memory.manifest)
-        write_memory(out, rows, index, built.folders, report, made_from, version)
+        write_memory(out, rows, index, built.folders, report, beside, version)
         artifacts.remove(work)
         return report
 
@@ -212,5 +223,5 @@ def _check_fits(memory: Memory, rows: Rows) -> None:
             )
     if (rows.groups is None) != (memory.groups is None):
         raise DataError("give groups with the new rows exactly where the memory has them")
-    if (rows.second_half is None) != (memory.index.shards[0].half is None):
-        raise DataError("give halves with the new rows exactly where the memory has them")
+    if rows.second_half is not None and memory.index.shards[0].half is None:
+        raise DataError("give halves with the new rows only where the memory has them")

@@ -136,6 +136,32 @@ def test_added_rows_are_found_and_the_old_version_stays(games, tmp_path, rng, ki
     assert not descends_from(old.manifest, grown.manifest.digest)
 
 
+def test_rows_added_without_halves_are_in_neither(games, tmp_path, rng):
+    """The halves are of a training that is over; a handful of rows joins the whole."""
+    half = second_half(games.groups, 0)
+    build(games._replace(second_half=half), tmp_path / "old")
+    new = games.keys[:3] + np.float32(50)
+    values = {name: column[:3] for name, column in games.values.items()}
+    rows = Rows(new, values, np.full(3, 100, np.int32))
+    sources = {"records": "1" * 64}
+    add_to_memory(
+        tmp_path / "old",
+        rows,
+        tmp_path / "new",
+        made_from=sources,
+        reporter=SILENT,
+        stop=StopRequest(),
+    )
+    old, grown = open_memory(tmp_path / "old"), open_memory(tmp_path / "new")
+    assert grown.manifest.made_from["records"] == "1" * 64
+    found, _ = retrieve(grown, new, 2)
+    np.testing.assert_array_equal(found.indices[:, 0], [1500, 1501, 1502])
+    for number in (0, 1):
+        before, after = (memory.half(number).search(games.keys, 5) for memory in (old, grown))
+        np.testing.assert_array_equal(before.indices, after.indices)
+        np.testing.assert_array_equal(before.distances, after.distances)
+
+
 def test_versions_share_files_and_outlive_each_other(games, tmp_path):
     build(games, tmp_path / "0")
     for number in (1, 2):
