@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt8
 
 from retrieve_rl.go.asking import TurnedNeighbors
 from retrieve_rl.go.points import BLACK, NUM_POINTS, WHITE, unpack_boards
@@ -42,7 +42,14 @@ def occurs_in(
     positions: Positions, queries: Int[np.ndarray, " B"], rows: Int[np.ndarray, " N"]
 ) -> Bool[np.ndarray, " B"]:
     """Whether the stones of each query lie, in any orientation, in one of the rows."""
-    return np.isin(_canonical(positions.boards[queries]), _canonical(positions.boards[rows]))
+    return same_stones(positions.boards[queries], positions.boards[rows])
+
+
+def same_stones(
+    boards: UInt8[np.ndarray, "B 21"], known: UInt8[np.ndarray, "N 21"]
+) -> Bool[np.ndarray, " B"]:
+    """Whether each packed board is, in any orientation, one of the known ones."""
+    return np.isin(_canonical(boards), _canonical(known))
 
 
 def shares(

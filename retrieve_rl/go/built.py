@@ -18,12 +18,15 @@ class Built:
     Attributes:
       data: positions and games.
       encoder: from positions to features.
-      index: from features to keys, and the search over those of the training games.
+      index: from features to keys, and the search over those of the training games, and of the
+        games that were added.
+      added: the folder of the version, where games were added; see `versions`.
     """
 
     data: GoData
     encoder: TrainedEncoder
     index: GoIndex
+    added: Path | None = None
 
 
 def open_built(config: GoConfig, root: Path) -> Built:

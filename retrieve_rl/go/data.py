@@ -1,6 +1,7 @@
 """The store of a config, made where it is missing, and which of its games are held out."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from retrieve_rl.go.config import RESULTS_VERSION, GoConfig, SourceConfig
 from retrieve_rl.go.games import Source, read_records
 from retrieve_rl.go.selection import Selection
 from retrieve_rl.go.sources import digest_of_records, locate
-from retrieve_rl.go.splits import TRAINING, split_games
+from retrieve_rl.go.splits import ADDED, TRAINING, split_games
 from retrieve_rl.go.store import Store, open_store, write_store
 from retrieve_rl.results import Run
 
@@ -25,13 +26,19 @@ class GoData:
 
     Attributes:
       store: positions and games.
-      split: TRAINING, VALIDATION or TEST for each game.
+      split: TRAINING, VALIDATION, TEST or ADDED for each game.
       training_rows: the positions of training games, the only ones that anything is fitted on.
     """
 
     store: Store
     split: Int8[np.ndarray, " G"]
     training_rows: Int[np.ndarray, " N"]
+
+    @cached_property
+    def retrieval_rows(self) -> Int[np.ndarray, " N"]:
+        """The positions that can be neighbors, row for row as the index holds them: those of
+        training games, then those that were added."""
+        return np.append(self.training_rows, self.rows_of(ADDED))
 
     def rows_of(self, part: int) -> Int[np.ndarray, " N"]:
         """The positions of the games of one part of the split."""

@@ -75,6 +75,11 @@ class Games:
         columns = {name: column[chosen] for name, column in self.columns.items()}
         return Games(**columns, texts=self.texts)
 
+    def find(self, digests: UInt8[np.ndarray, "M 16"]) -> Int[np.ndarray, " M"]:
+        """The row of the game with each digest; -1 where there is none."""
+        rows = {bytes(digest): row for row, digest in enumerate(self.digests)}
+        return np.array([rows.get(bytes(digest), -1) for digest in digests], np.int64)
+
     def named(self, texts: Int[np.ndarray, "*B"]) -> np.ndarray:
         """The strings behind numbers of texts, as an array of the same shape."""
         return np.array(self.texts)[texts]

@@ -118,14 +118,15 @@ def _search_part(
     members = np.flatnonzero(rows_of_fraction(data, fraction))
     if not len(members):
         return none_found(len(keys), num_neighbors)
-    found = _as_played(ExactIndex.build(built.index.keys[members]).search(keys, num_neighbors))
+    known = ExactIndex.build(built.index.take_keys(members))
+    found = _as_played(known.search(keys, num_neighbors))
     indices = np.where(found.indices >= 0, members[found.indices], -1).astype(np.int32)
     return found._replace(indices=indices)
 
 
 def rows_of_fraction(data: GoData, fraction: float) -> Bool[np.ndarray, " N"]:
     """Which rows of the retrieval set are of that fraction of the games, see `nested_draws`."""
-    games = data.store.positions.games[data.training_rows]
+    games = data.store.positions.games[data.retrieval_rows]
     return nested_draws(data.store.games.digests)[games] < fraction
 
 
@@ -133,10 +134,11 @@ def _random(config: GoConfig, built: Built, keys: Float[np.ndarray, "M D"]) -> T
     """Rows drawn evenly, nearest first, with their true distances."""
     rng = np.random.default_rng([config.seed, 4])
     shape = (len(keys), config.retrieval.num_neighbors)
-    indices = rng.integers(0, len(built.index.keys), shape, np.int32)
+    indices = rng.integers(0, built.index.memory.index.num_keys, shape, np.int32)
     distances = np.empty(shape, np.float32)
     for column in range(shape[1]):
-        distances[:, column] = np.sum((built.index.keys[indices[:, column]] - keys) ** 2, axis=1)
+        drawn = built.index.take_keys(indices[:, column])
+        distances[:, column] = np.sum((drawn - keys) ** 2, axis=1)
     order = np.argsort(distances, axis=1, kind="stable")
     return _as_played(
         Neighbors(*(np.take_along_axis(part, order, axis=1) for part in (indices, distances)))

@@ -23,11 +23,12 @@ from retrieve_rl.retrieval.memory import Memory, open_memory, search
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.retrieval.pca import Pca, fit_pca, project
 from retrieve_rl.retrieval.rows import Rows
+from retrieve_rl.retrieval.values import Column
 from retrieve_rl.signals import StopRequest
 
 _FEATURES_AT_ONCE = 4096
-# A few seconds of encoding on two cores, which a signal waits for; a multiple of the above.
-_CHUNK_ROWS = 16_384
+CHUNK_ROWS = 16_384
+"""A few seconds of encoding on two cores, which a signal waits for."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,25 @@ class GoIndex:
     """The index of a config, open, and what its keys were made with.
 
     Attributes:
-      memory: row n holds the position `data.training_rows[n]`; groups are rows of games. Its two
-        halves are those of `splits.second_half`.
-      keys: of those positions, memory-mapped.
+      memory: row n holds the position `data.retrieval_rows[n]`; groups are rows of games. Its two
+        halves, of training positions alone, are those of `splits.second_half`.
+      keys: of the training positions, memory-mapped.
+      added_keys: of the positions that were added; no rows where none were.
       pca: from features to keys.
       report: how good the index is.
-      folder: where the artifacts lie.
+      folder: where projection, keys and index of the training positions lie.
     """
 
     memory: Memory
     keys: Float[np.ndarray, "N D"]
+    added_keys: Float[np.ndarray, "A D"]
     pca: Pca
     report: Report
     folder: Path
+
+    def take_keys(self, rows: Int[np.ndarray, " B"]) -> Float[np.ndarray, "B D"]:
+        """The keys of some rows of the memory."""
+        return Column((self.keys, self.added_keys)).take(rows)
 
 
 def make_index(config: GoConfig, data: GoData, encoder: TrainedEncoder, run: Run) -> GoIndex:
@@ -69,19 +76,19 @@ def make_index(config: GoConfig, data: GoData, encoder: TrainedEncoder, run: Run
         config.keys.dim,
         folder / "keys",
         made_from={"encoder": encoder.digest, "pca": pca_digest},
-        chunk_rows=_CHUNK_ROWS,
+        chunk_rows=CHUNK_ROWS,
         reporter=run.reporter,
         stop=run.stop,
     )
     keys = open_keys(path)
     positions = data.store.positions.take(rows)
     options = IndexOptions(config.index.kind, config.index.wanted_recall, config.index.reorder)
-    out = _memory_path(config, folder)
+    out = memory_path(config, folder)
     values = {**positions._asdict(), "rows": rows}
     halves = second_half(data.store.games.digests)[positions.games]
     indexed = Rows(keys, values, positions.games, halves)
     report = build_memory(indexed, out, options, reporter=run.reporter, stop=run.stop)
-    return GoIndex(open_memory(out), keys, pca, report, folder)
+    return GoIndex(open_memory(out), keys, keys[:0], pca, report, folder)
 
 
 def open_index(config: GoConfig, encoder: TrainedEncoder, root: Path) -> GoIndex:
@@ -89,9 +96,10 @@ def open_index(config: GoConfig, encoder: TrainedEncoder, root: Path) -> GoIndex
     folder = _folder(config, encoder, root)
     pca = _open_pca(folder / "pca")
     artifacts.verify(folder / "keys", kind=KEYS_KIND)
-    memory = open_memory(_memory_path(config, folder))
+    memory = open_memory(memory_path(config, folder))
     report: Report = memory.manifest.metadata["report"]
-    return GoIndex(memory, open_keys(folder / "keys" / KEYS_FILE), pca, report, folder)
+    keys = open_keys(folder / "keys" / KEYS_FILE)
+    return GoIndex(memory, keys, keys[:0], pca, report, folder)
 
 
 def keys_of(
@@ -161,7 +169,7 @@ def neighbors_of_positions(
 
 def in_store(data: GoData, neighbors: TurnedNeighbors) -> TurnedNeighbors:
     """The same neighbors, numbered as in the store instead of the index."""
-    rows = data.training_rows[np.maximum(neighbors.indices, 0)]
+    rows = data.retrieval_rows[np.maximum(neighbors.indices, 0)]
     return neighbors._replace(indices=np.where(neighbors.indices >= 0, rows, -1))
 
 
@@ -205,7 +213,8 @@ def _folder(config: GoConfig, encoder: TrainedEncoder, root: Path) -> Path:
     return root / "indexes" / digest(key)[:16]
 
 
-def _memory_path(config: GoConfig, folder: Path) -> Path:
+def memory_path(config: GoConfig, folder: Path) -> Path:
+    """Where the memory over the training positions lies in `GoIndex.folder`."""
     settings = config.index.model_dump(mode="json", include={"kind", "wanted_recall", "reorder"})
     return folder / f"index-{digest({**settings, 'halves': 2})[:8]}"
 

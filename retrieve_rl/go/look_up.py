@@ -10,8 +10,6 @@ from retrieve_rl.go.config import GoConfig
 from retrieve_rl.go.diagrams import Diagram, diagram_of_row, document_of
 from retrieve_rl.go.index import neighbors_of_positions
 from retrieve_rl.go.queries import Query
-from retrieve_rl.go.store import Store
-from retrieve_rl.retrieval.neighbors import NO_GROUP
 
 
 class Neighbor(NamedTuple):
@@ -48,7 +46,7 @@ def look_up(config: GoConfig, built: Built, query: Query, num_neighbors: int) ->
         built.index,
         query.positions,
         komi=np.array([query.diagram.record.komi], np.float32),
-        hidden_games=np.array([_game_in(built.data.store, query.digest)]),
+        hidden_games=built.data.store.games.find(np.frombuffer(query.digest, np.uint8)[None]),
         num_neighbors=num_neighbors,
     )
     one_query = (column[0].tolist() for column in found)
@@ -75,9 +73,3 @@ def document_of_look_up(found: LookUp) -> dict[str, Any]:
             for neighbor in found.neighbors
         ],
     }
-
-
-def _game_in(store: Store, digest: bytes) -> int:
-    """The row of the game that is the same up to symmetry; NO_GROUP where there is none."""
-    same = (store.games.digests == np.frombuffer(digest, np.uint8)).all(axis=1)
-    return int(np.argmax(same)) if same.any() else NO_GROUP

@@ -42,10 +42,10 @@ class NeighborInputs(NamedTuple):
 
 
 def retrieval_set(data: GoData) -> RetrievalSet:
-    """The positions of training games, on the host."""
+    """The positions that can be neighbors, on the host."""
     games = data.store.games
     return RetrievalSet(
-        data.store.positions.take(data.training_rows),
+        data.store.positions.take(data.retrieval_rows),
         Outlooks(games.komi, games.outcomes, games.final_boards, games.owners),
     )
 

@@ -7,6 +7,8 @@ from retrieve_rl.go.digests import digest_words, scattered, shares
 from retrieve_rl.retrieval import groups
 
 TRAINING, VALIDATION, TEST = 0, 1, 2
+ADDED = 3
+"""Games put into a retrieval set later; nothing is fitted on them."""
 
 
 def split_games(

@@ -45,7 +45,7 @@ def test_no_neighbor_is_from_the_query_s_game(go_config, go_data, go_encoder, go
 def test_a_signal_waits_for_one_chunk_and_the_keys_go_on_after_it(
     go_config, go_data, go_encoder, go_index, make_run, monkeypatch
 ):
-    monkeypatch.setattr(indexes, "_CHUNK_ROWS", 200)
+    monkeypatch.setattr(indexes, "CHUNK_ROWS", 200)
     run, encode, chunks = make_run(), indexes.keys_of, []
 
     def stopping(*arguments):
