@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from retrieve_rl.artifacts import to_json
-from retrieve_rl.errors import DataError
+from retrieve_rl.errors import DataError, UsageError
+from retrieve_rl.go.add_games import add_games
+from retrieve_rl.go.additions import additions
 from retrieve_rl.go.built import Built
-from retrieve_rl.go.evaluate_policy import evaluate, evaluate_policy
+from retrieve_rl.go.evaluate_policy import built_of, evaluate, evaluate_policy
 from retrieve_rl.go.held_out import conditions, held_out_rows, rows_of_fraction
+from retrieve_rl.go.index import make_index, memory_path
 from retrieve_rl.go.policy import TrainedPolicy, untrained
-from retrieve_rl.go.splits import TEST, TRAINING
+from retrieve_rl.go.splits import ADDED, TEST, TRAINING
 from retrieve_rl.go.train_policy import train_policy
 from retrieve_rl.results import Run, read_result, write_result
 
@@ -92,6 +95,61 @@ def test_training_ends_with_the_same_headline(judged, trained):
 def test_the_same_policy_is_judged_the_same(config, judged, trained):
     again = evaluate(config, trained, trained=trained.folder)
     assert again.summary == judged.summary and again.retrieval == judged.retrieval
+
+
+@pytest.fixture(scope="module")
+def grown(config, trained, go_run, random_sgf, tmp_path_factory):
+    """The run that added three games to the index of the training."""
+    folder = tmp_path_factory.mktemp("grown")
+    (folder / "new.sgf").write_bytes(b"".join(random_sgf(seed) for seed in (100, 101, 102)))
+    run = Run(folder / "run", go_run.root, go_run.reporter, go_run.stop)
+    write_result(run.folder, add_games(config, run, asked=additions([folder / "new.sgf"]), to=None))
+    return run
+
+
+def test_a_grown_index_is_asked_and_both_are_named(config, judged, trained, grown, go_index):
+    own = go_index.memory.manifest.digest
+    told = evaluate(config, trained, trained=trained.folder, version=grown.folder)
+    assert told.retrieval["sha256"] == read_result(grown.folder).retrieval["sha256"] != own
+    assert told.retrieval["trained_with_sha256"] == own
+    assert judged.retrieval["sha256"] == judged.retrieval["trained_with_sha256"] == own
+    conditions, before = told.retrieval["conditions"], judged.retrieval["conditions"]
+    assert conditions.keys() == before.keys()
+    assert conditions["no neighbors"]["by_step"] == before["no neighbors"]["by_step"]
+    for level, distance in conditions["all orientations"]["nearest_distance"].items():
+        assert distance <= before["all orientations"]["nearest_distance"][level] + 1e-4
+    named = memory_path(config, go_index.folder)
+    again = evaluate(config, trained, trained=trained.folder, version=named)
+    assert again.summary == judged.summary and again.retrieval == judged.retrieval
+
+
+def test_added_games_are_neighbors_of_every_source(config, trained, grown):
+    built = built_of(config, trained.root, trained.folder, grown.folder)
+    data = built.data
+    rows = held_out_rows(config, data)
+    added = np.flatnonzero(data.split[data.store.positions.games[data.retrieval_rows]] == ADDED)
+    asked = data.rows_of(ADDED)[:60]
+    told = {c.name: c for c in conditions(config, data, built, asked, thorough=True)}
+    assert np.isin(told["as trained"].neighbors.indices[:, 0], added).mean() > 0.8
+    assert np.isin(told["random neighbors"].neighbors.indices, added).any()
+    part = told["0.3 of the games"].neighbors.indices
+    assert rows_of_fraction(data, 0.3)[part].all()
+    assert (data.split[data.store.positions.games[rows]] == TEST).all()
+
+
+def test_a_policy_refuses_an_index_that_has_not_grown_from_its_own(
+    config, trained, go_data, go_encoder, make_run
+):
+    keys = config.keys.model_copy(update={"dim": 4})
+    other = config.model_copy(update={"keys": keys})
+    stranger = memory_path(other, make_index(other, go_data, go_encoder, make_run()).folder)
+    with pytest.raises(DataError, match="has not grown from the index") as refused:
+        evaluate(config, trained, trained=trained.folder, version=stranger)
+    assert refused.value.exit_code == 5
+    off = config.retrieval.model_copy(update={"source": "none"})
+    baseline = config.model_copy(update={"retrieval": off})
+    with pytest.raises(UsageError, match="retrieves nothing: leave out --index"):
+        built_of(baseline, trained.root, trained.folder, stranger)
 
 
 def test_neighbors_of_each_condition(config, go_data, go_encoder, go_index):
