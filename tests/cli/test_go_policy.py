@@ -3,13 +3,9 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
 
-from retrieve_rl.cli.app import app
-
+pytestmark = pytest.mark.usefixtures("own_cache")
 TINY = (
-    "encoder.steps=2",
-    "evaluate.positions=10",
     "train.steps=2",
     "train.batch_size=4",
     "model.channels=4",
@@ -20,40 +16,14 @@ TINY = (
 )
 
 
-def invoke(*words):
-    return CliRunner().invoke(app, [str(word) for word in words], prog_name="rrl")
-
-
-def refuse_constant(name):
-    raise AssertionError(f"{name} is no strict JSON")
-
-
-def document(result):
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout, parse_constant=refuse_constant)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.delenv("RRL_RUNS", raising=False)
-        yield
-
-
 @pytest.fixture(scope="module")
-def choice(tmp_path_factory, random_sgf, go_settings):
+def choice(make_choice):
     """The options of a run on sixty random games, and where it goes."""
-    root = tmp_path_factory.mktemp("policy")
-    (root / "games.sgf").write_bytes(b"".join(random_sgf(seed) for seed in range(60)))
-    words = ["--task", "go9", "--preset", "smoke", "--games", root / "games.sgf", "-q"]
-    for setting in (*go_settings, *TINY):
-        words += ["--set", setting]
-    return [*words, "--runs", root / "runs"]
+    return make_choice(*TINY)
 
 
 @pytest.fixture(scope="module")
-def trained(choice):
+def trained(choice, invoke, document):
     """The folder of that run, finished."""
     made = document(invoke("train-policy", *choice, "--json"))
     (result,) = choice[-1].glob("train-policy/go9/*/result.json")
@@ -61,7 +31,7 @@ def trained(choice):
     return result.parent
 
 
-def test_a_run_is_trained_and_judged(choice, trained):
+def test_a_run_is_trained_and_judged(choice, trained, invoke, document):
     assert trained.name.startswith("retrieval-smoke-s0-")
     result = json.loads((trained / "result.json").read_text())
     assert result["training"]["steps"] == 2 and result["summary"]["measure"] == "top1"
@@ -79,7 +49,7 @@ def test_a_run_is_trained_and_judged(choice, trained):
 
 
 @pytest.mark.slow
-def test_arms_share_what_build_index_makes(choice, trained):
+def test_arms_share_what_build_index_makes(choice, trained, invoke, document):
     root = choice[-1]
     before = {path: path.stat().st_mtime_ns for path in root.glob("indexes/*/*/MANIFEST.json")}
     assert before
@@ -94,7 +64,7 @@ def test_arms_share_what_build_index_makes(choice, trained):
     assert set(baseline["retrieval"]["conditions"]) == {"as trained"}
 
 
-def test_options_of_the_other_paper_are_refused(choice, trained, tmp_path):
+def test_options_of_the_other_paper_are_refused(choice, trained, tmp_path, invoke):
     for words, message in (
         (["train-policy", "--task", "go9", "--dataset", "x"], "of Re:Frame"),
         (["train-policy", "--task", "hopper-medium", "--games", tmp_path], "--games is of Go"),
@@ -108,7 +78,7 @@ def test_options_of_the_other_paper_are_refused(choice, trained, tmp_path):
         assert message in refused.stderr
 
 
-def test_a_task_file_says_that_it_is_of_go(choice, tmp_path):
+def test_a_task_file_says_that_it_is_of_go(choice, tmp_path, invoke, document):
     task = tmp_path / "mine.toml"
     task.write_text('paper = "go"\n')
     words = ["--task", task, *choice[2:], "--arm", "gate", "--dry-run", "--json"]

@@ -5,47 +5,19 @@ import shutil
 
 import matplotlib.image
 import pytest
-from typer.testing import CliRunner
 
-from retrieve_rl.cli.app import app
-
+pytestmark = pytest.mark.usefixtures("own_cache")
 FILES = (".svg", ".png", ".json")
 
 
-def invoke(*words):
-    return CliRunner().invoke(app, [str(word) for word in words], prog_name="rrl")
-
-
-def refuse_constant(name):
-    raise AssertionError(f"{name} is no strict JSON")
-
-
-def document(result):
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout, parse_constant=refuse_constant)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.delenv("RRL_RUNS", raising=False)
-        yield
-
-
 @pytest.fixture(scope="module")
-def choice(tmp_path_factory, random_sgf, go_settings):
+def choice(make_choice):
     """The options of a run on sixty random games, and where it goes."""
-    root = tmp_path_factory.mktemp("neighbors")
-    (root / "games.sgf").write_bytes(b"".join(random_sgf(seed) for seed in range(60)))
-    words = ["--task", "go9", "--preset", "smoke", "--games", root / "games.sgf", "-q"]
-    for setting in (*go_settings, "encoder.steps=2", "evaluate.positions=10"):
-        words += ["--set", setting]
-    return [*words, "--runs", root / "runs"]
+    return make_choice()
 
 
 @pytest.fixture(scope="module")
-def run(choice):
+def run(choice, invoke):
     """The folder of that run, finished."""
     made = invoke("build-index", *choice)
     assert made.exit_code == 0, made.output
@@ -61,7 +33,7 @@ def game(tmp_path, random_sgf):
     return path
 
 
-def test_a_row_is_shown_and_drawn_beside_its_run(choice, run):
+def test_a_row_is_shown_and_drawn_beside_its_run(choice, run, invoke, document):
     shown = invoke("neighbors", *choice, "--row", 45)
     assert shown.exit_code == 0, shown.output
     for told in ("query", "neighbor 4", "A B C D E F G H J", "distance ", "row 45", "next "):
@@ -82,7 +54,7 @@ def test_a_row_is_shown_and_drawn_beside_its_run(choice, run):
     assert distances == sorted(distances)
 
 
-def test_a_game_hides_itself(choice, run, game, tmp_path):
+def test_a_game_hides_itself(choice, run, game, tmp_path, invoke, document):
     words = ["--game", game, "--ply", 30, "--num-neighbors", 9, "--out", tmp_path / "pictures"]
     told = document(invoke("neighbors", *choice, *words, "--json"))
     assert told["query"]["file"] == "mine.sgf" and told["query"]["ply"] == 30
@@ -93,13 +65,13 @@ def test_a_game_hides_itself(choice, run, game, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.b.svg", "a.b.png", "a.b.json"])
-def test_a_file_is_named(choice, run, tmp_path, name):
+def test_a_file_is_named(choice, run, tmp_path, name, invoke):
     shown = invoke("neighbors", *choice, "--row", 0, "--out", tmp_path / name)
     assert shown.exit_code == 0, shown.output
     assert {path.name for path in tmp_path.iterdir()} == {f"a.b{suffix}" for suffix in FILES}
 
 
-def test_without_a_run_the_command_that_makes_it_is_named(choice, tmp_path):
+def test_without_a_run_the_command_that_makes_it_is_named(choice, tmp_path, invoke):
     root = tmp_path / "runs"
     refused = invoke("neighbors", *choice[:-1], root, "--seed", 3, "--row", 0)
     assert refused.exit_code == 5 and refused.stdout == ""
@@ -109,7 +81,7 @@ def test_without_a_run_the_command_that_makes_it_is_named(choice, tmp_path):
     assert command.endswith(f"--runs {root}") and not root.exists()
 
 
-def test_deleted_artifacts_are_not_made_again(choice, run, tmp_path):
+def test_deleted_artifacts_are_not_made_again(choice, run, tmp_path, invoke):
     copy = tmp_path / "runs"
     shutil.copytree(choice[-1], copy)
     for folder, message in (
@@ -142,7 +114,7 @@ def test_deleted_artifacts_are_not_made_again(choice, run, tmp_path):
     ],
 )
 def test_what_cannot_be_shown_is_said_in_one_line(
-    choice, run, game, tmp_path, words, code, message
+    choice, run, game, tmp_path, words, code, message, invoke
 ):
     (tmp_path / "wide.sgf").write_text("(;SZ[13]KM[7];B[aa])")
     words = [str(word).replace("@", f"{tmp_path}/") for word in words]
@@ -152,6 +124,6 @@ def test_what_cannot_be_shown_is_said_in_one_line(
     assert refused.stdout == ""
 
 
-def test_a_task_is_needed():
+def test_a_task_is_needed(invoke):
     refused = invoke("neighbors", "--row", 0)
     assert refused.exit_code == 2 and "--task is needed: one of go9" in refused.stderr

@@ -136,10 +136,11 @@ def test_added_rows_are_found_and_the_old_version_stays(games, tmp_path, rng, ki
     assert not descends_from(old.manifest, grown.manifest.digest)
 
 
-def test_rows_added_without_halves_are_in_neither(games, tmp_path, rng):
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_added_without_halves_are_in_neither(games, tmp_path, kind):
     """The halves are of a training that is over; a handful of rows joins the whole."""
     half = second_half(games.groups, 0)
-    build(games._replace(second_half=half), tmp_path / "old")
+    build(games._replace(second_half=half), tmp_path / "old", kind=kind)
     new = games.keys[:3] + np.float32(50)
     values = {name: column[:3] for name, column in games.values.items()}
     rows = Rows(new, values, np.full(3, 100, np.int32))

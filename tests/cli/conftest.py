@@ -1,0 +1,58 @@
+"""What tests of Go's commands share: how to call them, and a run on sixty random games."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from retrieve_rl.cli.app import app
+
+
+def _refuse_constant(name):
+    raise AssertionError(f"{name} is no strict JSON")
+
+
+@pytest.fixture(scope="session")
+def invoke():
+    """invoke("list", "tasks"): the result of a command."""
+
+    def call(*words):
+        return CliRunner().invoke(app, [str(word) for word in words], prog_name="rrl")
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def document():
+    """document(result): the strict JSON document on the stdout of a command that did not fail."""
+
+    def read(result):
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout, parse_constant=_refuse_constant)
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    """A cache of the module's own, and no RRL_RUNS."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("RRL_RUNS", raising=False)
+        yield
+
+
+@pytest.fixture(scope="module")
+def make_choice(tmp_path_factory, random_sgf, go_settings):
+    """make_choice("train.steps=2"): the options of a tiny run on sixty random games; the last is
+    where it goes."""
+
+    def make(*settings):
+        root = tmp_path_factory.mktemp("go")
+        (root / "games.sgf").write_bytes(b"".join(random_sgf(seed) for seed in range(60)))
+        words = ["--task", "go9", "--preset", "smoke", "--games", root / "games.sgf", "-q"]
+        for setting in (*go_settings, "encoder.steps=2", "evaluate.positions=10", *settings):
+            words += ["--set", setting]
+        return [*words, "--runs", root / "runs"]
+
+    return make
