@@ -48,10 +48,17 @@ says "neighbor_move_agreement"
 expect 0 rrl neighbors --task go9 --preset smoke --row 0 --out "$folder/picture.svg"
 says "neighbor 4"
 expect 2 rrl neighbors --task go9 --preset smoke
+echo '(;GM[1]SZ[9]KM[7]RE[B+R];B[ee];W[cc];B[ab];W[gg];B[ha])' >"$folder/mine.sgf"
+expect 0 rrl build-index --task go9 --preset smoke --add "$folder/mine.sgf"
+says "positions_added"
+grown=$(head -n 1 "$folder/out")
+expect 5 rrl build-index --task go9 --preset smoke --add "$folder/mine.sgf" --to "$grown"
+says "already in the retrieval set"
 expect 0 rrl train-policy --task go9 --preset smoke
 expect 0 rrl train-policy --task go9 --preset smoke --arm baseline
 expect 0 rrl evaluate --task go9 --preset smoke
 says "top1_less_no_neighbors"
+expect 0 rrl evaluate --task go9 --preset smoke --index "$grown"
 expect 5 rrl neighbors --task go9 --preset smoke --seed 1 --row 0
 says "rrl build-index --task go9"
 expect 0 rrl data make rrl/hopper/medium-short-v0

@@ -117,13 +117,16 @@ def test_search_inside_jit_runs(tmp_path):
     assert run_python(code, tmp_path).startswith("(5, 8)")
 
 
+HELPED = ("build-index", "data", "doctor", "evaluate", "list", "neighbors")
+
+
 @pytest.mark.parametrize("command", [line for line in rrl_lines() if line not in RECIPES])
 def test_command_parses(command, tmp_path):
     words = shlex.split(command)[1:]
-    arguments = [*words, "--help"] if words[0] in ("data", "doctor", "list", "neighbors") else words
+    arguments = [*words, "--help"] if words[0] in HELPED else words
     if words[0] in ("train-policy", "ablate"):
         arguments = [*words, "--dry-run", "--runs", str(tmp_path)]
-    result = CliRunner().invoke(app, arguments if words[0] != "evaluate" else [*words, "--help"])
+    result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
 
 

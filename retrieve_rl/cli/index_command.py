@@ -1,13 +1,14 @@
 """build-index: a search index over a user's own keys, or over positions of Go."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
 from retrieve_rl.cli.device import prepare
-from retrieve_rl.cli.locate import go_config_of
+from retrieve_rl.cli.locate import find_built, go_config_of
 from retrieve_rl.cli.options import GoChoice, Output, Place
 from retrieve_rl.cli.output import print_facts, print_json
 from retrieve_rl.cli.run_commands import compute
@@ -15,6 +16,7 @@ from retrieve_rl.cli.run_output import print_plan
 from retrieve_rl.errors import GateError, UsageError
 
 if TYPE_CHECKING:
+    from retrieve_rl.go.config import GoConfig
     from retrieve_rl.retrieval.build import Report
     from retrieve_rl.retrieval.rows import Rows
 
@@ -37,14 +39,6 @@ class OwnKeys:
             metavar="FILE.npy",
             show_default="none",
             help="The group of every key, so that a query can hide its own.",
-        ),
-    ] = None
-    add: Annotated[
-        Path | None,
-        Option(
-            metavar="DIR",
-            show_default="none",
-            help="Write a version of this index that also holds the keys.",
         ),
     ] = None
     index: Annotated[
@@ -72,9 +66,43 @@ class OwnKeys:
     ] = None
 
 
+@dataclass(frozen=True)
+class Growth:
+    """An index that grows: the old version stays, the new one shares its files."""
+
+    add: Annotated[
+        list[Path] | None,
+        Option(
+            metavar="PATH",
+            show_default="none",
+            help="With --task: SGF records whose games join the index; repeat. With --keys: the"
+            " index they join.",
+        ),
+    ] = None
+    to: Annotated[
+        Path | None,
+        Option(
+            metavar="DIR",
+            file_okay=False,
+            show_default="the task's own index",
+            help="With --task and --add: the run of an earlier --add that grows.",
+        ),
+    ] = None
+    positions: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            min=1,
+            show_default="all",
+            help="With --task and --add: so many positions, in games drawn by the seed.",
+        ),
+    ] = None
+
+
 def build_index(
     output: Output,
     own: OwnKeys,
+    growth: Growth,
     choice: GoChoice,
     out: Annotated[
         Path | None,
@@ -95,9 +123,12 @@ def build_index(
     --task games are read, an encoder is trained and its features are the keys;
     the result says how good the neighbors are. The same command again goes on
     where it was stopped. Exits 6 where the recall is missed.
+
+    With --task and --add games join the index of a finished run: nothing is
+    trained, and the new version lies in the folder that is printed.
     """
     if choice.task is None:
-        _index_matrix(own, out, output, dry_run=dry_run, force=force)
+        _index_matrix(own, growth, out, output, dry_run=dry_run, force=force)
         return
     if own != OwnKeys():
         raise UsageError(
@@ -106,6 +137,9 @@ def build_index(
         )
     config = go_config_of(choice)
     place = Place(choice.device, choice.runs, out, dry_run, force)
+    if growth != Growth():
+        _add_games(config, growth, choice, place, output)
+        return
     if dry_run:
         print_plan("build-index", config, place.root, output)
         return
@@ -114,6 +148,26 @@ def build_index(
 
     finished = compute("build-index", pipeline.build_index, config, place.root, place, output)
     check_recall(finished.result.summary["recall_at_10"], config.index.wanted_recall)
+
+
+def _add_games(
+    config: "GoConfig", growth: Growth, choice: GoChoice, place: Place, output: Output
+) -> None:
+    if not growth.add:
+        raise UsageError("--to and --positions say how --add PATH adds games: give it, too")
+    built_run = find_built(config, choice, place.root)
+    if not place.dry_run:
+        prepare(place.device)
+    from retrieve_rl.go.add_games import add_games, determined_by
+    from retrieve_rl.go.additions import additions
+
+    asked = additions(growth.add, growth.positions)
+    beside = determined_by(asked, built_run, growth.to)
+    if place.dry_run:
+        print_plan("build-index", config, place.root, output, beside)
+        return
+    run_fn = partial(add_games, asked=asked, to=growth.to)
+    compute("build-index", run_fn, config, place.root, place, output, beside)
 
 
 def check_recall(found: float, wanted: float) -> None:
@@ -126,11 +180,19 @@ def check_recall(found: float, wanted: float) -> None:
 
 
 def _index_matrix(
-    own: OwnKeys, out: Path | None, output: Output, *, dry_run: bool, force: bool
+    own: OwnKeys,
+    growth: Growth,
+    out: Path | None,
+    output: Output,
+    *,
+    dry_run: bool,
+    force: bool,
 ) -> None:
     if own.keys is None or out is None:
         raise UsageError("build-index needs --keys FILE.npy and --out DIR, or --task NAME")
-    if own.add is not None and (own.index != "auto" or dry_run or force):
+    if growth.to or growth.positions or len(growth.add or ()) > 1:
+        raise UsageError("--to, --positions and several --add are of games: with --task NAME")
+    if growth.add and (own.index != "auto" or dry_run or force):
         raise UsageError("--add takes its choices from the index it adds to")
     from retrieve_rl.retrieval import build, resources
     from retrieve_rl.signals import stop_on_signals
@@ -148,8 +210,8 @@ def _index_matrix(
         return print_json(plan) if output.as_json else print_facts("dry run", plan)
     with stop_on_signals() as stop:
         reporter = output.reporter
-        if own.add is not None:
-            report = build.add_to_memory(own.add, rows, out, reporter=reporter, stop=stop)
+        if growth.add:
+            report = build.add_to_memory(growth.add[0], rows, out, reporter=reporter, stop=stop)
         else:
             report = build.build_memory(
                 rows, out, options, reporter=reporter, stop=stop, force=force

@@ -1,7 +1,7 @@
 """From options to a config, from a config to its run, and back."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -85,8 +85,18 @@ def go_config_of(choice: GoChoice) -> "GoConfig":
     )
 
 
-def folder_of(command: str, config: "ReframeConfig | GoConfig", root: Path) -> Path:
-    """Where the run of a config lies. All arms of Go share the runs of build-index."""
+def folder_of(
+    command: str,
+    config: "ReframeConfig | GoConfig",
+    root: Path,
+    beside: Mapping[str, str] | None = None,
+) -> Path:
+    """Where the run of a config lies. All arms of Go share the runs of build-index.
+
+    Args:
+      beside: what else decides the run's numbers, by name.
+    """
+    from retrieve_rl.config import digest
     from retrieve_rl.results import run_folder
 
     arm, config_hash = config.arm, _hash_of(config)
@@ -94,6 +104,8 @@ def folder_of(command: str, config: "ReframeConfig | GoConfig", root: Path) -> P
         from retrieve_rl.go.config import DEFAULT_ARM, index_config_hash
 
         arm, config_hash = DEFAULT_ARM, index_config_hash(config)
+    if beside:
+        config_hash = digest({"config": config_hash, **beside})
     return run_folder(
         root,
         command,

@@ -1,7 +1,7 @@
 """The commands that compute: one run, or a study of many."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ from retrieve_rl.cli.locate import (
 from retrieve_rl.cli.options import Choice, FailUnder, Output, Place
 from retrieve_rl.cli.partial import keep_partial
 from retrieve_rl.cli.run_output import check_gate, print_plan, print_result, print_study
-from retrieve_rl.errors import GateError
+from retrieve_rl.errors import GateError, UsageError
 
 if TYPE_CHECKING:
     from retrieve_rl.go.config import GoConfig
@@ -76,22 +76,33 @@ def evaluate(
     episodes: Annotated[
         int | None, Option(min=1, show_default="as in training", help="How many to roll out.")
     ] = None,
+    index: Annotated[
+        Path | None,
+        Option(
+            metavar="DIR",
+            file_okay=False,
+            show_default="that of the training",
+            help="Go: the run of build-index --add whose index is asked.",
+        ),
+    ] = None,
     fail_under: FailUnder = None,
 ) -> None:
     """Evaluate a finished train-policy run again.
 
     Name the run, or give the options it was trained with. A policy of Go is
     judged on held-out games: with its own neighbors, others, fewer and none.
+    It takes the index it was trained with, or with --index one grown from that.
     """
     trained = find_trained(run, choice, place.runs)
     print(trained.folder, file=sys.stderr if output.as_json else sys.stdout, flush=True)
     config = with_episodes(trained.config, episodes)
+    beside, asked = _version(config, index)
     if place.dry_run:
-        print_plan("evaluate", config, trained.root, output)
+        print_plan("evaluate", config, trained.root, output, beside)
         return
     prepare(place.device)
-    run_fn = partial(_evaluation(config), trained=trained.folder)
-    finished = compute("evaluate", run_fn, config, trained.root, place, output)
+    run_fn = partial(_evaluation(config), trained=trained.folder, **asked)
+    finished = compute("evaluate", run_fn, config, trained.root, place, output, beside)
     check_gate(finished.result, fail_under)
 
 
@@ -150,6 +161,24 @@ def _training(config: "ReframeConfig | GoConfig") -> "RunFn":
     return train_reframe
 
 
+def _version(
+    config: "ReframeConfig | GoConfig", index: Path | None
+) -> tuple[dict[str, str], dict[str, Path]]:
+    """What an index named by `--index` adds to the run's identity and to its arguments.
+
+    Raises:
+      UsageError: it is named for Re:Frame.
+      DataError: there is none.
+    """
+    if index is None:
+        return {}, {}
+    if config.paper != "go":
+        raise UsageError("--index is of Go; this run is not")
+    from retrieve_rl.go.versions import version_digest
+
+    return {"index": version_digest(index)}, {"version": index}
+
+
 def _evaluation(config: "ReframeConfig | GoConfig") -> "Callable[..., RunResult]":
     if config.paper == "go":
         from retrieve_rl.go.evaluate_policy import evaluate as evaluate_go
@@ -167,12 +196,13 @@ def compute(
     root: Path,
     place: Place,
     output: Output,
+    beside: Mapping[str, str] | None = None,
 ) -> "Finished":
-    """Does the run, or finds it done, and prints its result."""
+    """Does the run, or finds it done, and prints its result; `beside` as in `folder_of`."""
     from retrieve_rl.runs import carry_out
     from retrieve_rl.signals import stop_on_signals
 
-    folder, reporter = folder_of(command, config, root), output.reporter
+    folder, reporter = folder_of(command, config, root, beside), output.reporter
     with stop_on_signals() as stop, keep_partial(folder, command, config):
         finished = carry_out(run_fn, config, folder, root, reporter, stop, force=place.force)
     if not finished.computed:

@@ -19,10 +19,14 @@ _NUMBERS = ("measure", "mean", "low", "high", "episodes", "seeds", "steps")
 
 
 def print_plan(
-    command: str, config: "ReframeConfig | GoConfig", root: Path, output: Output
+    command: str,
+    config: "ReframeConfig | GoConfig",
+    root: Path,
+    output: Output,
+    beside: Mapping[str, str] | None = None,
 ) -> None:
-    """Prints what a command would do."""
-    folder = folder_of(command, config, root)
+    """Prints what a command would do; `beside` as in `folder_of`."""
+    folder = folder_of(command, config, root, beside)
     plan = {
         "command": command,
         "folder": str(folder),
