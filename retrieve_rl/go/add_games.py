@@ -63,19 +63,7 @@ def add_games(config: GoConfig, run: Run, *, asked: Additions, to: Path | None) 
     run.reporter.say("measuring distances before and after")
     distances = judge_versions(config, parent, grown, run)
     finished("report")
-    added = added_store(grown).manifest
-    games = added.metadata["games"] - added.metadata["games_before"]
-    positions = added.metadata["positions"] - added.metadata["positions_before"]
-    facts = {
-        "games": games,
-        "positions": positions,
-        "positions_asked": asked.positions,
-        "rejected": added.metadata["rejected"],
-        "records": [
-            {"name": file.name, "sha256": sha256}
-            for file, sha256 in zip(asked.files, asked.digests, strict=True)
-        ],
-    }
+    added = _added_facts(asked, grown)
     old, new = (version.index.memory for version in (parent, grown))
     return RunResult(
         command="build-index",
@@ -87,7 +75,7 @@ def add_games(config: GoConfig, run: Run, *, asked: Additions, to: Path | None) 
         results_version=RESULTS_VERSION,
         config_hash=index_config_hash(config),
         config=index_config(config),
-        inputs={**built.data.facts, "added": facts},
+        inputs={**built.data.facts, "added": added},
         retrieval={
             "index": grown.index.report,
             "sha256": new.manifest.digest,
@@ -97,10 +85,10 @@ def add_games(config: GoConfig, run: Run, *, asked: Additions, to: Path | None) 
             "distances": distances,
         },
         summary={
-            "games_added": games,
-            "games_left_out": added.metadata["rejected"],
-            "positions_added": positions,
-            "share_of_old_positions": positions / old.index.num_keys,
+            "games_added": added["games"],
+            "games_left_out": added["rejected"],
+            "positions_added": added["positions"],
+            "share_of_old_positions": added["positions"] / old.index.num_keys,
             "median_distance": {name: told.get("q50") for name, told in distances.items()},
         },
         timings=timings,
@@ -133,3 +121,18 @@ def judge_versions(config: GoConfig, parent: Built, grown: Built, run: Run) -> d
         new = nearest_distances(config, grown, positions, komi, run, hidden_games=own)
         told |= {f"{name}_to_old": quantiles(old), f"{name}_to_grown": quantiles(new)}
     return told
+
+
+def _added_facts(asked: Additions, grown: Built) -> dict[str, Any]:
+    """What this version has more than its parent."""
+    metadata = added_store(grown).manifest.metadata
+    return {
+        "games": metadata["games"] - metadata["games_before"],
+        "positions": metadata["positions"] - metadata["positions_before"],
+        "positions_asked": asked.positions,
+        "rejected": metadata["rejected"],
+        "records": [
+            {"name": file.name, "sha256": sha256}
+            for file, sha256 in zip(asked.files, asked.digests, strict=True)
+        ],
+    }

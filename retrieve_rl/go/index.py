@@ -52,7 +52,7 @@ class GoIndex:
     report: Report
     folder: Path
 
-    def take_keys(self, rows: Int[np.ndarray, " B"]) -> Float[np.ndarray, "B D"]:
+    def take_keys(self, rows: Int[np.ndarray, "*B"]) -> Float[np.ndarray, "*B D"]:
         """The keys of some rows of the memory."""
         return Column((self.keys, self.added_keys)).take(rows)
 

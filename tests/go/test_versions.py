@@ -293,11 +293,12 @@ def test_parts_of_another_version_are_noticed(
 ):
     (tmp_path / "other.sgf").write_bytes(b"".join(random_sgf(seed) for seed in (130, 131, 132)))
     other = make_version(tmp_path / "other.sgf")
-    mixed = tmp_path / "mixed"
-    shutil.copytree(grown_run.folder, mixed)
-    for part in ("additions", "keys"):
-        shutil.rmtree(mixed / part)
-        shutil.copytree(other.folder / part, mixed / part)
+    for number, parts in enumerate((["additions"], ["keys"], ["additions", "keys"])):
+        mixed = tmp_path / f"mixed-{number}"
+        shutil.copytree(grown_run.folder, mixed)
+        for part in parts:
+            shutil.rmtree(mixed / part)
+            shutil.copytree(other.folder / part, mixed / part)
         with pytest.raises(DataError, match="parts of several versions"):
             open_version(go_config, own, mixed)
 
