@@ -53,6 +53,31 @@ class Verdict(IntEnum):
     SUPERKO = 4
 
 
+def owners_of(stones: UInt8[np.ndarray, "G 81"]) -> UInt8[np.ndarray, "G 81"]:
+    """The color that owns each point by area, all stones taken as alive; EMPTY for neither."""
+    colors = np.pad(stones, [(0, 0), (0, 1)], constant_values=_WALL_COLOR)
+    empty = colors == EMPTY
+    reached = []
+    for color in (BLACK, WHITE):
+        spread = colors == color
+        while True:
+            wider = spread.copy()
+            wider[:, :NUM_POINTS] |= spread[:, NEIGHBORS].any(axis=-1)
+            wider = spread | (wider & empty)
+            if (wider == spread).all():
+                break
+            spread = wider
+        reached.append(spread[:, :NUM_POINTS])
+    black, white = reached
+    return (BLACK * (black & ~white) + WHITE * (white & ~black)).astype(np.uint8)
+
+
+def area_scores_of(stones: UInt8[np.ndarray, "G 81"]) -> Int8[np.ndarray, " G"]:
+    """Black's points minus White's by area, all stones taken as alive, without komi."""
+    owners = owners_of(stones)
+    return ((owners == BLACK).sum(axis=1) - (owners == WHITE).sum(axis=1)).astype(np.int8)
+
+
 class Boards:
     """G boards, played on in place.
 
@@ -163,26 +188,12 @@ class Boards:
         return found
 
     def owners(self) -> UInt8[np.ndarray, "G 81"]:
-        """The color that owns each point by area, all stones taken as alive; EMPTY for neither."""
-        reached = []
-        for color in (BLACK, WHITE):
-            spread = self._colors == color
-            empty = self._colors == EMPTY
-            while True:
-                wider = spread.copy()
-                wider[:, :NUM_POINTS] |= spread[:, NEIGHBORS].any(axis=-1)
-                wider = spread | (wider & empty)
-                if (wider == spread).all():
-                    break
-                spread = wider
-            reached.append(spread[:, :NUM_POINTS])
-        black, white = reached
-        return (BLACK * (black & ~white) + WHITE * (white & ~black)).astype(np.uint8)
+        """As `owners_of` the stones."""
+        return owners_of(self.stones)
 
     def area_scores(self) -> Int8[np.ndarray, " G"]:
-        """Black's points minus White's by area, all stones taken as alive, without komi."""
-        owners = self.owners()
-        return ((owners == BLACK).sum(axis=1) - (owners == WHITE).sum(axis=1)).astype(np.int8)
+        """As `area_scores_of` the stones."""
+        return area_scores_of(self.stones)
 
     def _judge(
         self, rows: np.ndarray, points: np.ndarray, colors: np.ndarray

@@ -1,0 +1,87 @@
+"""What a move costs: how much of its time the network takes, and how many simulations a second."""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Float
+
+from retrieve_rl.go.agent import Agent, Question, embed, step
+from retrieve_rl.go.model import predict
+from retrieve_rl.go.neighbor_inputs import RetrievalSet
+from retrieve_rl.go.referee import GameState
+from retrieve_rl.training.state import Params
+from retrieve_rl.types import Array
+
+_REPEATS = 3
+
+
+def search_cost(agent: Agent, states: Sequence[GameState]) -> dict[str, Any]:
+    """Wall time of a move in each of these positions at once, split in three; nothing else may run.
+
+    The network's share is the time of the same network calls without a search: one at the roots and
+    one for every simulation, each of the whole batch. The retrieval's share is the encoder and the
+    index. All else is the tree, on the device, and the host. Medians of three.
+    """
+    question = agent.ask(states)
+    searching = agent.config.search
+    simulations = 0 if searching.player == "prior" else searching.num_simulations
+    alone = partial(
+        _network_alone,
+        agent.policy.graphdef,
+        simulations,
+        agent.policy.params,
+        agent.known,
+        agent.policy.distance_scale,
+        question,
+    )
+    whole = _seconds(lambda: agent.decide(states))
+    network = _seconds(lambda: jax.block_until_ready(alone()))
+    retrieval = _seconds(lambda: agent.ask(states))
+    return {
+        "positions": len(states),
+        "simulations": simulations,
+        "seconds": whole,
+        "simulations_per_second": len(states) * simulations / whole,
+        "network_share": min(network / whole, 1.0),
+        "retrieval_share": min(retrieval / whole, 1.0),
+    }
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """The median, after one that compiles."""
+    work()
+    took = []
+    for _ in range(_REPEATS):
+        began = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - began)
+    return float(np.median(took))
+
+
+@partial(jax.jit, static_argnames=("graphdef", "simulations"))
+def _network_alone(
+    graphdef: nnx.GraphDef,
+    simulations: int,
+    params: Params,
+    known: RetrievalSet | None,
+    distance_scale: Float[Array, ""] | float,
+    question: Question,
+) -> Float[Array, " B"]:
+    embedding = embed(graphdef, params, known, distance_scale, question)
+    estimate = predict(graphdef, params, embedding)
+
+    def one_more(number: int, carried: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        del number
+        embedding, logits, total = carried
+        # Every output counts, so that the compiler can leave nothing out.
+        embedding, said = step(graphdef, params, embedding, jnp.argmax(logits, axis=-1))
+        return embedding, said.logits, total + said.value
+
+    carried = (embedding, estimate.logits, estimate.value)
+    return jax.lax.fori_loop(0, simulations, one_more, carried)[2]
