@@ -59,6 +59,10 @@ expect 0 rrl train-policy --task go9 --preset smoke --arm baseline
 expect 0 rrl evaluate --task go9 --preset smoke
 says "top1_less_no_neighbors"
 expect 0 rrl evaluate --task go9 --preset smoke --index "$grown"
+policy=$(echo "$RRL_RUNS"/train-policy/go9/retrieval-smoke-s0-????????)
+expect 0 rrl evaluate "$policy" --opponent "python benchmarks/fake_engine.py" --games 2 --simulations 8
+says "distinct_games"
+expect 3 rrl evaluate "$policy" --opponent "no-such-engine"
 expect 5 rrl neighbors --task go9 --preset smoke --seed 1 --row 0
 says "rrl build-index --task go9"
 expect 0 rrl data make rrl/hopper/medium-short-v0

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DEFAULT_ROOT = Path("runs")
 
 Device = Literal["auto", "cpu", "gpu"]
+PlayerKind = Literal["puct", "gumbel", "prior"]
+NeighborKind = Literal["nearest", "random", "none"]
 
 Force = Annotated[bool, Option("--force", help="Start over, even where the result is there.")]
 Root = Annotated[
@@ -76,7 +78,11 @@ class Choice:
     ] = None
     games: Annotated[
         Path | None,
-        Option(metavar="PATH", show_default="the task's", help="Go: SGF records, or their folder."),
+        Option(
+            metavar="PATH",
+            show_default="the task's",
+            help="Go: SGF records, or their folder. With --opponent: how many games to play.",
+        ),
     ] = None
 
 
@@ -106,6 +112,52 @@ class GoChoice:
     ] = None
     device: Annotated[Device, Option(help="gpu: fail where there is none.")] = "auto"
     runs: Root = None
+
+
+@dataclass(frozen=True)
+class PlayChoice:
+    """How a policy of Go plays."""
+
+    player: Annotated[
+        PlayerKind, Option(help="Go: the paper's search, Gumbel's, or the policy alone.")
+    ] = "puct"
+    simulations: Annotated[
+        int | None,
+        Option(min=0, show_default="200", help="Go: of a search; 0 for the policy alone."),
+    ] = None
+    neighbors: Annotated[
+        NeighborKind | None,
+        Option(show_default="as trained", help="Go: which ones the policy hears of at play."),
+    ] = None
+    num_neighbors: Annotated[
+        int | None, Option(min=1, show_default="as trained", help="Go: how many of them.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class MatchChoice:
+    """Whom a policy of Go plays."""
+
+    opponent: Annotated[
+        str | None,
+        Option(
+            metavar="CMD",
+            show_default="none",
+            help="Go: play --games N games against this GTP engine. {seed} is the game's seed.",
+        ),
+    ] = None
+    openings: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            dir_okay=False,
+            show_default="from the bundled games",
+            help="Go: openings of a match, a line each (E5 C3), or SGF; half of them score.",
+        ),
+    ] = None
+    move_seconds: Annotated[
+        float, Option(min=0.01, help="Go: what a move of the opponent is meant to take.")
+    ] = 10.0
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,14 @@ from retrieve_rl.errors import Interrupted
 
 if TYPE_CHECKING:
     from retrieve_rl.go.config import GoConfig
+    from retrieve_rl.go.match_config import MatchConfig
     from retrieve_rl.reframe.config import ReframeConfig
 
 
 @contextmanager
-def keep_partial(folder: Path, command: str, config: "ReframeConfig | GoConfig") -> Iterator[None]:
+def keep_partial(
+    folder: Path, command: str, config: "ReframeConfig | GoConfig | MatchConfig"
+) -> Iterator[None]:
     """Writes `partial.json` where a signal stops the block, and removes it where the block ends.
 
     A `result.json` would say that the run is finished.

@@ -16,7 +16,7 @@ from retrieve_rl.cli.locate import (
     reframe_config_of,
     with_episodes,
 )
-from retrieve_rl.cli.options import Choice, FailUnder, Output, Place
+from retrieve_rl.cli.options import Choice, FailUnder, MatchChoice, Output, Place, PlayChoice
 from retrieve_rl.cli.partial import keep_partial
 from retrieve_rl.cli.run_output import check_gate, print_plan, print_result, print_study
 from retrieve_rl.errors import GateError, UsageError
@@ -63,6 +63,8 @@ def train_policy(
 
 def evaluate(
     choice: Choice,
+    play: PlayChoice,
+    match: MatchChoice,
     place: Place,
     output: Output,
     run: Annotated[
@@ -90,9 +92,19 @@ def evaluate(
     """Evaluate a finished train-policy run again.
 
     Name the run, or give the options it was trained with. A policy of Go is
-    judged on held-out games: with its own neighbors, others, fewer and none.
-    It takes the index it was trained with, or with --index one grown from that.
+    judged on held-out games: with its own neighbors, others, fewer and none;
+    with --opponent by a match, saved game by game beside the result. It takes
+    the index it was trained with, or with --index one grown from that.
     """
+    if match.opponent is not None:
+        if episodes is not None:
+            raise UsageError("--episodes is of Re:Frame; with --opponent, --games N says how many")
+        from retrieve_rl.cli.match_command import play_match
+
+        play_match(run, choice, play, match, place, output, fail_under)
+        return
+    if (play, match) != (PlayChoice(), MatchChoice()):
+        raise UsageError("--player, --simulations and the like need --opponent")
     trained = find_trained(run, choice, place.runs)
     print(trained.folder, file=sys.stderr if output.as_json else sys.stdout, flush=True)
     config = with_episodes(trained.config, episodes)

@@ -38,11 +38,14 @@ BATCH_SIZES = (1, 4, 8, 16, 24, 32)
 _MOST = BATCH_SIZES[-1]
 
 
+NeighborKind = Literal["nearest", "random", "none"]
+
+
 class AgentConfig(Strict):
     """How a trained policy plays."""
 
     search: SearchConfig = SearchConfig()
-    neighbors: Literal["nearest", "random", "none"] = "nearest"
+    neighbors: NeighborKind = "nearest"
     """Which neighbors the root hears of; none: x_i = 0."""
     num_neighbors: int = Field(10, ge=1)
 

@@ -7,17 +7,16 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from retrieve_rl.errors import DataError, UsageError
-from retrieve_rl.go.built import Built, open_built
+from retrieve_rl.go.built import Built
 from retrieve_rl.go.config import RESULTS_VERSION, GoConfig, config_hash
-from retrieve_rl.go.data import GoData, open_data
+from retrieve_rl.go.data import GoData
 from retrieve_rl.go.held_out import AS_TRAINED, NO_NEIGHBORS, conditions, held_out_rows
 from retrieve_rl.go.judge_policy import Judged, by_ply, by_step, differences, judge_policy
 from retrieve_rl.go.model import count_parameters
 from retrieve_rl.go.neighbor_inputs import retrieval_set
-from retrieve_rl.go.policy import TrainedPolicy, open_policy
+from retrieve_rl.go.open_trained import open_trained
+from retrieve_rl.go.policy import TrainedPolicy
 from retrieve_rl.go.train_encoder import batch_of
-from retrieve_rl.go.versions import open_version
 from retrieve_rl.results import Run, RunResult, machine, read_result
 from retrieve_rl.retrieval.quality import quantiles
 from retrieve_rl.statistics import GroupResamples
@@ -52,12 +51,8 @@ def evaluate(
       UsageError: a version is named for a policy that retrieves nothing.
     """
     began = time.perf_counter()
-    policy = open_policy(config, trained)
-    built = built_of(config, run.root, trained, version)
-    data = built.data if built else open_data(config, run.root)
+    policy, data, built = open_trained(config, trained, run.root, version)
     before = read_result(trained)
-    if before.inputs != data.facts:
-        raise DataError(f"{trained} was trained on other games than {run.root} holds now")
     timings = {"prepare_seconds": time.perf_counter() - began}
     judged = evaluate_policy(policy, data, built, run, thorough=True)
     if before.retrieval and "sha256" in before.retrieval:
@@ -65,24 +60,6 @@ def evaluate(
     timings["evaluate_seconds"] = time.perf_counter() - began - timings["prepare_seconds"]
     training = {"steps": config.train.steps, "parameters": count_parameters(policy.params)}
     return make_result("evaluate", config, data, judged, training=training, timings=timings)
-
-
-def built_of(config: GoConfig, root: Path, trained: Path, version: Path | None) -> Built | None:
-    """What a trained policy asks: the index of its training or a version of it; None for one that
-    retrieves nothing.
-
-    Raises:
-      DataError: another index than the one of the training, or one that has not grown from it.
-      UsageError: a version is named where nothing is retrieved.
-    """
-    if not config.retrieves:
-        if version is not None:
-            raise UsageError(f"{trained} retrieves nothing: leave out --index")
-        return None
-    built = open_built(config, root)
-    if (read_result(trained).retrieval or {}).get("sha256") != built.index.memory.manifest.digest:
-        raise DataError(f"{trained} was trained with another index than {root} holds now")
-    return built if version is None else open_version(config, built, version)
 
 
 def evaluate_policy(

@@ -1,8 +1,8 @@
 """The games of a match, planned and played: JSON that says everything, SGF for other programs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -166,6 +166,11 @@ def saved_games(
             )
         found[game.number] = played
     return found
+
+
+def played_games_of(outcomes: Iterable[Mapping[str, Any]]) -> list[PlayedGame]:
+    """The games in the outcomes of a match's result."""
+    return [PlayedGame.model_validate_json(artifacts.to_json(game)) for game in outcomes]
 
 
 def _sgf(played: PlayedGame) -> str:

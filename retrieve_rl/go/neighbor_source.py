@@ -67,7 +67,7 @@ class NeighborSource:
         for row, seed in enumerate(seeds):
             rng = np.random.default_rng(seed)
             drawn[row] = rng.integers(0, self.index.memory.index.num_keys, num_neighbors)
-        between = self.index.keys[drawn] - self.keys(positions, komi)[:, None]
+        between = self.index.take_keys(drawn) - self.keys(positions, komi)[:, None]
         distances = np.sum(between**2, axis=2)
         order = np.argsort(distances, axis=1, kind="stable")
         return _as_played(

@@ -53,10 +53,20 @@ def open_policy(config: GoConfig, folder: Path) -> TrainedPolicy:
     Raises:
       DataError: there is no whole checkpoint of the last step, or it is of another config.
     """
+    path, manifest = _last_checkpoint(config, folder)
+    graphdef, fresh = untrained(config)
+    state = checkpoints.load_tree(path, fresh)
+    return TrainedPolicy(config, graphdef, state.params, manifest.metadata["distance_scale"])
+
+
+def policy_digest(config: GoConfig, folder: Path) -> str:
+    """What names the policy that `open_policy` opens. Raises DataError."""
+    return _last_checkpoint(config, folder)[1].digest
+
+
+def _last_checkpoint(config: GoConfig, folder: Path) -> tuple[Path, artifacts.Manifest]:
     path = checkpoints.latest_checkpoint(folder / "checkpoints")
     manifest = artifacts.read_manifest(path) if path else None
     if path is None or manifest is None or manifest.metadata["step"] != config.train.steps:
         raise DataError(f"{folder} has no checkpoint of step {config.train.steps}: train it again")
-    graphdef, fresh = untrained(config)
-    state = checkpoints.load_tree(path, fresh)
-    return TrainedPolicy(config, graphdef, state.params, manifest.metadata["distance_scale"])
+    return path, manifest

@@ -19,11 +19,13 @@ from retrieve_rl.config import Strict
 from retrieve_rl.go.model import PolicyValue
 from retrieve_rl.types import Array
 
+PlayerKind = Literal["puct", "gumbel", "prior"]
+
 
 class SearchConfig(Strict):
     """How a move is chosen."""
 
-    player: Literal["puct", "gumbel", "prior"] = "puct"
+    player: PlayerKind = "puct"
     """puct: MuZero's search, the paper's; gumbel: Gumbel MuZero's; prior: the policy, no search."""
     num_simulations: int = Field(200, ge=1)
     """Of a search; the paper's number."""

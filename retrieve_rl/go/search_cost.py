@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,12 +21,31 @@ from retrieve_rl.types import Array
 _REPEATS = 3
 
 
-def search_cost(agent: Agent, states: Sequence[GameState]) -> dict[str, Any]:
-    """Wall time of a move in each of these positions at once, split in three; nothing else may run.
+class SearchCost(NamedTuple):
+    """What moves in some positions cost, all at once; medians of three.
 
-    The network's share is the time of the same network calls without a search: one at the roots and
-    one for every simulation, each of the whole batch. The retrieval's share is the encoder and the
-    index. All else is the tree, on the device, and the host. Medians of three.
+    Attributes:
+      move_positions: how many.
+      move_seconds: wall time of moves in all of them.
+      simulations_per_second: of all of them together; 0 without a search.
+      network_share: of that time, the same network calls without a search take: one at the roots
+        and one for every simulation, each of the whole batch.
+      retrieval_share: of that time, the encoder and the index take. All else is the tree, on the
+        device, and the host.
+    """
+
+    move_positions: float
+    move_seconds: float
+    simulations_per_second: float
+    network_share: float
+    retrieval_share: float
+
+
+def search_cost(agent: Agent, states: Sequence[GameState]) -> SearchCost:
+    """Measures moves in these positions; nothing else should run.
+
+    Args:
+      states: as many as a batch has; see `agent.BATCH_SIZES`.
     """
     question = agent.ask(states)
     searching = agent.config.search
@@ -43,14 +62,13 @@ def search_cost(agent: Agent, states: Sequence[GameState]) -> dict[str, Any]:
     whole = _seconds(lambda: agent.decide(states))
     network = _seconds(lambda: jax.block_until_ready(alone()))
     retrieval = _seconds(lambda: agent.ask(states))
-    return {
-        "positions": len(states),
-        "simulations": simulations,
-        "seconds": whole,
-        "simulations_per_second": len(states) * simulations / whole,
-        "network_share": min(network / whole, 1.0),
-        "retrieval_share": min(retrieval / whole, 1.0),
-    }
+    return SearchCost(
+        move_positions=float(len(states)),
+        move_seconds=whole,
+        simulations_per_second=len(states) * simulations / whole,
+        network_share=min(network / whole, 1.0),
+        retrieval_share=min(retrieval / whole, 1.0),
+    )
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -1,6 +1,9 @@
-"""train-policy and evaluate for a task of Go: one tiny run of each arm, and what is refused."""
+"""train-policy and evaluate for a task of Go: a tiny run, its matches, and what is refused."""
 
 import json
+import shlex
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +17,13 @@ TINY = (
     "held_out.num_neighbors=[1]",
     "held_out.fractions=[0.5]",
 )
+
+
+FAKE_ENGINE = Path(__file__).resolve().parents[2] / "benchmarks/fake_engine.py"
+
+
+def fake_engine(*words):
+    return shlex.join([sys.executable, "-I", "-S", str(FAKE_ENGINE), *words])
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +99,82 @@ def test_a_task_file_says_that_it_is_of_go(choice, tmp_path, invoke, document):
     assert missing.exit_code == 5
     command = missing.stderr.strip().splitlines()[-1].partition(": ")[2]
     assert "--arm gate --seed 5 --games" in command
+
+
+def test_a_match_is_played_once_and_its_games_are_kept(choice, trained, invoke, document):
+    played = ["evaluate", trained, "--opponent", fake_engine("--moves", "6"), "--games", 2]
+    played += ["--simulations", 2, "--json", "-q"]
+    result = invoke(*played)
+    match = document(result)
+    plan = document(invoke(*played, "--dry-run"))
+    assert plan["status"] == "finished" and plan["config"] == match["config"]
+    folder = Path(plan["folder"])
+    assert folder.parent == choice[-1] / "evaluate" / "go9" and folder.name != trained.name
+    files = {f"game-0000{number}.{kind}" for number in (0, 1) for kind in ("json", "sgf")}
+    assert {path.name for path in (folder / "games").iterdir()} == files
+    summary = match["summary"]
+    assert (summary["measure"], summary["games"], summary["void"]) == ("score", 2, 0)
+    points = summary["wins"] + 0.5 * summary["draws"]
+    assert summary["mean"] == summary["score"]["mean"] == points / 2
+    assert [game["game"]["player_is_black"] for game in match["outcomes"]] == [True, False]
+    training = json.loads((trained / "result.json").read_text())
+    assert match["retrieval"]["sha256"] == training["retrieval"]["sha256"]
+    told = match["retrieval"]["distances_of_played"]
+    assert told["positions"] > 10 and told["nearest"]["mean"] >= 0
+    assert 0 < match["timings"]["network_share"] <= 1
+    assert match["timings"]["simulations_per_second"] > 0
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    again = invoke(*played)
+    assert document(again) == match
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    assert invoke(*played, "--fail-under", 1.1).exit_code == 6
+
+
+def test_how_it_plays_is_part_of_a_match(trained, invoke, document):
+    words = ["evaluate", trained, "--opponent", "gnugo", "--dry-run", "--json"]
+    folders = [
+        document(invoke(*words, *more))["folder"]
+        for more in (
+            [],
+            ["--simulations", 0],
+            ["--player", "gumbel"],
+            ["--neighbors", "random"],
+            ["--num-neighbors", 3],
+            ["--games", 2],
+            ["--move-seconds", 2],
+        )
+    ]
+    assert len(set(folders)) == len(folders)
+    alone = document(invoke(*words, "--simulations", 0))["config"]["agent"]
+    assert alone["search"]["player"] == "prior"
+    assert document(invoke(*words, "--player", "prior"))["folder"] == folders[1]
+
+
+def test_matches_that_cannot_be_played(trained, tmp_path, invoke):
+    game = tmp_path / "pachi"
+    game.write_text("#!/bin/sh\necho no display >&2\nexit 1\n")
+    game.chmod(0o755)
+    match = ["evaluate", trained, "--opponent"]
+    for words, code, message in (
+        ([*match, "no-such-engine"], 3, "'no-such-engine' is not there"),
+        ([*match, game], 3, "the package pachi of Debian is another program"),
+        ([*match, "'"], 2, "cannot be read"),
+        ([*match, "gnugo", "--games", 3], 2, "an even number"),
+        ([*match, "gnugo", "--games", "my.sgf"], 2, "name the RUN"),
+        ([*match, "gnugo", "--player", "prior", "--simulations", 9], 2, "makes no simulations"),
+        ([*match, "gnugo", "--episodes", 9], 2, "--games N"),
+        ([*match, "gnugo", "--openings", tmp_path / "none.txt"], 5, "cannot be read"),
+        (["evaluate", trained, "--simulations", 9], 2, "need --opponent"),
+    ):
+        refused = invoke(*words)
+        assert refused.exit_code == code, (words, refused.output)
+        assert message in refused.stderr, words
+
+
+def test_too_many_void_games_exit_6_each_time_and_are_kept(trained, invoke):
+    words = ["evaluate", trained, "--opponent", fake_engine("--seed", "{seed}", "play:2:exit:0")]
+    words += ["--games", 2, "--player", "prior", "-q"]
+    for _ in range(2):
+        failed = invoke(*words)
+        assert failed.exit_code == 6 and "2 of 2 games are void" in failed.stderr
+        assert "Void" not in failed.stdout and "void_share" in failed.stdout

@@ -172,7 +172,6 @@ def test_a_policy_without_neighbors_refuses_them(policy):
 
 def test_what_a_move_costs(make_agent, states):
     cost = search_cost(make_agent(search=SHORT), states[:4])
-    assert cost["positions"] == 4 and cost["simulations"] == 4
-    assert 0 < cost["network_share"] <= 1 and 0 < cost["retrieval_share"] <= 1
-    assert cost["simulations_per_second"] == pytest.approx(16 / cost["seconds"])
-    assert search_cost(make_agent(search=PRIOR), states[:4])["simulations_per_second"] == 0
+    assert 0 < cost.network_share <= 1 and 0 < cost.retrieval_share <= 1
+    assert cost.simulations_per_second == pytest.approx(4 * 4 / cost.move_seconds)
+    assert search_cost(make_agent(search=PRIOR), states[:4]).simulations_per_second == 0

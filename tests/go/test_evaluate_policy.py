@@ -10,9 +10,10 @@ from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.go.add_games import add_games
 from retrieve_rl.go.additions import additions
 from retrieve_rl.go.built import Built
-from retrieve_rl.go.evaluate_policy import built_of, evaluate, evaluate_policy
+from retrieve_rl.go.evaluate_policy import evaluate, evaluate_policy
 from retrieve_rl.go.held_out import conditions, held_out_rows, rows_of_fraction
 from retrieve_rl.go.index import make_index, memory_path
+from retrieve_rl.go.open_trained import open_trained
 from retrieve_rl.go.policy import TrainedPolicy, untrained
 from retrieve_rl.go.splits import ADDED, TEST, TRAINING
 from retrieve_rl.go.train_policy import train_policy
@@ -124,8 +125,7 @@ def test_a_grown_index_is_asked_and_both_are_named(config, judged, trained, grow
 
 
 def test_added_games_are_neighbors_of_every_source(config, trained, grown):
-    built = built_of(config, trained.root, trained.folder, grown.folder)
-    data = built.data
+    _, data, built = open_trained(config, trained.folder, trained.root, grown.folder)
     rows = held_out_rows(config, data)
     added = np.flatnonzero(data.split[data.store.positions.games[data.retrieval_rows]] == ADDED)
     asked = data.rows_of(ADDED)[:60]
@@ -149,7 +149,7 @@ def test_a_policy_refuses_an_index_that_has_not_grown_from_its_own(
     off = config.retrieval.model_copy(update={"source": "none"})
     baseline = config.model_copy(update={"retrieval": off})
     with pytest.raises(UsageError, match="retrieves nothing: leave out --index"):
-        built_of(baseline, trained.root, trained.folder, stranger)
+        open_trained(baseline, trained.folder, trained.root, stranger)
 
 
 def test_neighbors_of_each_condition(config, go_data, go_encoder, go_index):
