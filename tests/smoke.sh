@@ -63,6 +63,7 @@ policy=$(echo "$RRL_RUNS"/train-policy/go9/retrieval-smoke-s0-????????)
 expect 0 rrl evaluate "$policy" --opponent "python benchmarks/fake_engine.py" --games 2 --simulations 8
 says "distinct_games"
 expect 3 rrl evaluate "$policy" --opponent "no-such-engine"
+expect 0 rrl gtp "$policy" --simulations 8
 expect 5 rrl neighbors --task go9 --preset smoke --seed 1 --row 0
 says "rrl build-index --task go9"
 expect 0 rrl data make rrl/hopper/medium-short-v0

@@ -117,13 +117,14 @@ def test_search_inside_jit_runs(tmp_path):
     assert run_python(code, tmp_path).startswith("(5, 8)")
 
 
-HELPED = ("build-index", "data", "doctor", "evaluate", "list", "neighbors")
+SHOWN = ("build-index", "data", "doctor", "evaluate", "gtp", "list", "neighbors")
+"""Commands of which only the help is asked for."""
 
 
 @pytest.mark.parametrize("command", [line for line in rrl_lines() if line not in RECIPES])
 def test_command_parses(command, tmp_path):
     words = shlex.split(command)[1:]
-    arguments = [*words, "--help"] if words[0] in HELPED else words
+    arguments = [*words, "--help"] if words[0] in SHOWN else words
     if words[0] in ("train-policy", "ablate"):
         arguments = [*words, "--dry-run", "--runs", str(tmp_path)]
     result = CliRunner().invoke(app, arguments)

@@ -8,6 +8,7 @@ import typer
 
 from retrieve_rl import __version__
 from retrieve_rl.cli.data_commands import data_app
+from retrieve_rl.cli.gtp_command import gtp
 from retrieve_rl.cli.index_command import build_index
 from retrieve_rl.cli.info_commands import doctor, list_names, show, verify
 from retrieve_rl.cli.neighbors_command import neighbors
@@ -42,6 +43,9 @@ app.command(
 app.command("ablate", epilog=_example("rrl ablate memory-size --task hopper-medium"))(flat(ablate))
 app.command("neighbors", epilog=_example("rrl neighbors --task go9 --preset smoke --row 0"))(
     flat(neighbors)
+)
+app.command("gtp", epilog=_example("rrl gtp runs/train-policy/go9/retrieval-smoke-s0-1a2b3c4d"))(
+    flat(gtp)
 )
 app.add_typer(data_app, name="data")
 app.command("list", epilog=_example("rrl list arms --json"))(flat(list_names))

@@ -14,10 +14,11 @@ def _refuse_constant(name):
 
 @pytest.fixture(scope="session")
 def invoke():
-    """invoke("list", "tasks"): the result of a command."""
+    """invoke("list", "tasks"): the result of a command; `given` stands on its stdin."""
 
-    def call(*words):
-        return CliRunner().invoke(app, [str(word) for word in words], prog_name="rrl")
+    def call(*words, given=None):
+        arguments = [str(word) for word in words]
+        return CliRunner().invoke(app, arguments, prog_name="rrl", input=given)
 
     return call
 

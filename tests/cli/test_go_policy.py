@@ -1,4 +1,4 @@
-"""train-policy and evaluate for a task of Go: a tiny run, its matches, and what is refused."""
+"""train-policy, evaluate and gtp for a task of Go: a tiny run, its matches, and what is refused."""
 
 import json
 import shlex
@@ -165,6 +165,8 @@ def test_matches_that_cannot_be_played(trained, tmp_path, invoke):
         ([*match, "gnugo", "--episodes", 9], 2, "--games N"),
         ([*match, "gnugo", "--openings", tmp_path / "none.txt"], 5, "cannot be read"),
         (["evaluate", trained, "--simulations", 9], 2, "need --opponent"),
+        (["gtp", trained, "--player", "prior", "--simulations", 9], 2, "makes no simulations"),
+        (["gtp", tmp_path], 5, "does not exist"),
     ):
         refused = invoke(*words)
         assert refused.exit_code == code, (words, refused.output)
@@ -178,3 +180,17 @@ def test_too_many_void_games_exit_6_each_time_and_are_kept(trained, invoke):
         failed = invoke(*words)
         assert failed.exit_code == 6 and "2 of 2 games are void" in failed.stderr
         assert "Void" not in failed.stdout and "void_share" in failed.stdout
+
+
+def test_a_policy_is_an_engine(trained, invoke):
+    script = "1 boardsize 9\n2 komi 7\n3 genmove b\n4 rrl-neighbors\n5 fly\n6 final_score\n7 quit\n"
+    told = invoke("gtp", trained, "--simulations", 2, "--num-neighbors", 3, given=script)
+    assert told.exit_code == 0, told.output
+    answers = told.stdout.split("\n\n")
+    assert answers[:2] == ["=1", "=2"] and answers[4] == "?5 unknown command"
+    assert len(answers) == 8 and answers[7] == ""
+    move = answers[2].removeprefix("=3 ")
+    assert answers[5] == ("=6 W+7" if move == "pass" else "=6 B+74")
+    neighbors = answers[3].removeprefix("=4 ").splitlines()
+    assert len(neighbors) == 3
+    assert all(line.startswith("row ") and "won by" in line for line in neighbors)

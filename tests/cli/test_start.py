@@ -19,6 +19,7 @@ COMMANDS = (
     "ablate",
     "build-index",
     "neighbors",
+    "gtp",
     "data make",
     "data import",
     "data list",
