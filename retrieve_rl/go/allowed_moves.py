@@ -6,7 +6,7 @@ the last board, with nothing taken off. So:
 - It passes only where the board as it stands does not lose for it, or where nothing else is left to
   play: otherwise the opponent's pass would end a game whose dead stones had yet to be taken.
 - Where the opponent has passed and the board as it stands wins, it passes, and has won.
-- It does not fill its own eyes of one point, while anything else is left but a pass that loses.
+- It never fills its own eyes of one point.
 """
 
 from collections.abc import Sequence

@@ -48,7 +48,7 @@ def test_an_eye_is_whole_and_not_false(text, point, is_eye):
     assert not eyes(board(text)[None], np.array([WHITE])).any()
 
 
-def test_an_eye_is_filled_only_where_else_a_pass_would_lose_and_never_before_it():
+def test_eyes_are_not_filled_even_where_nothing_is_left_but_a_pass_that_loses():
     # Black has the whole board but for two eyes: as it stands, he wins.
     text = ".X.XXXXXX XXXXXXXXX " + whole_board("XXXXXXXXX", 7)
     allowed = allowed_moves([state(text)])[0]
