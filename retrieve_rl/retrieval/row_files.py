@@ -1,7 +1,8 @@
 """Matrices too large for memory, computed in chunks of rows; a broken-off computation goes on."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,24 +62,51 @@ def fill_rows(
         done = _rows_done(progress, work)
         if not done:
             _start(partial, columns, num_rows)
-        files = {
-            name: np.lib.format.open_memmap(partial / f"{name}.npy", mode="r+") for name in columns
-        }
         with reporter.track(title, num_rows, start=done) as advance:
-            for start in range(done, num_rows, chunk_rows):
-                stop.raise_if_requested(f"{start} of {num_rows} rows are kept: run again to go on")
-                end = min(start + chunk_rows, num_rows)
-                for name, rows in compute(start, end).items():
-                    files[name][start:end] = rows
-                    files[name].flush()
+
+            def finished(end: int) -> None:
                 artifacts.write_file(progress, artifacts.to_json({**work, "done": end}))
                 advance(end)
-        del files
+
+            starts = range(done, num_rows, chunk_rows)
+            _fill(partial, columns, starts, num_rows, compute, finished, stop)
         with artifacts.create(out, kind=kind, made_from=made_from, metadata=facts) as folder:
             for name in columns:
                 (partial / f"{name}.npy").rename(folder / f"{name}.npy")
         artifacts.remove(partial)
     return out
+
+
+def _fill(
+    partial: Path,
+    names: Iterable[str],
+    starts: range,
+    num_rows: int,
+    compute: ComputeFn,
+    finished: Callable[[int], None],
+    stop: StopRequest,
+) -> None:
+    """Computes chunk after chunk; one is written while the next is computed."""
+    files = {name: np.lib.format.open_memmap(partial / f"{name}.npy", mode="r+") for name in names}
+
+    def write(start: int, computed: Mapping[str, np.ndarray]) -> None:
+        for name, rows in computed.items():
+            files[name][start : start + len(rows)] = rows
+            files[name].flush()
+        finished(min(start + starts.step, num_rows))
+
+    written: Future[None] | None = None
+    with ThreadPoolExecutor(1) as writer:
+        for start in starts:
+            if written is not None and stop.requested:
+                written.result()
+            stop.raise_if_requested(f"{start} of {num_rows} rows are kept: run again to go on")
+            computed = compute(start, min(start + starts.step, num_rows))
+            if written is not None:
+                written.result()
+            written = writer.submit(write, start, computed)
+        if written is not None:
+            written.result()
 
 
 def _rows_done(progress: Path, work: Mapping[str, object]) -> int:

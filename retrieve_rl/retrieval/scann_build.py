@@ -65,7 +65,7 @@ def build_scann(
     )
     manifest = artifacts.read_manifest(codes)
     for name in manifest.files:
-        (folder / name).unlink()
+        (folder / name).unlink()  # of the sample
     linked = artifacts.link_files(codes, manifest, folder)
     return ScannIndex.load(folder, parameters, len(piece), dim), linked
 

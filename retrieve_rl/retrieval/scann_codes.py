@@ -1,7 +1,7 @@
 """Keys coded as ScaNN codes them, from what was learned of a sample.
 
 ScaNN builds an index in memory, from all keys at once. What its files hold of a key follows from
-that key alone: the leaf whose center is nearest, the nearest codeword of each block of dimensions
+that key alone: its leaf, the nearest codeword of each block of dimensions
 for what the center leaves over (asymmetric hashing of residuals, Guo et al. 2020), and the key as
 it is kept for reordering. So any number of keys is coded in a stream.
 """
@@ -15,14 +15,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from retrieve_rl.retrieval.inner_product import NORM_DIMS
+from retrieve_rl.retrieval.leaves import first_best, in_blocks, leaves_of, padded
 from retrieve_rl.retrieval.row_files import RowType
 from retrieve_rl.retrieval.scann_config import CODEWORDS, Reorder, ScannParameters
 from retrieve_rl.retrieval.scann_learning import Learned
 from retrieve_rl.types import Array
-
-_ROWS_AT_ONCE = 128
-"""So few that their scores of all leaves stay in a processor's cache."""
-_GROUP_BLOCK = 256
 
 
 def columns(parameters: ScannParameters, dim: int) -> dict[str, RowType]:
@@ -44,11 +41,7 @@ def code(
     learned: Learned, keys: Float[np.ndarray, "R D"], parameters: ScannParameters
 ) -> dict[str, np.ndarray]:
     """Rows of the files that `columns` names."""
-    blocks = -(-len(keys) // _ROWS_AT_ONCE)
-    # A power of two: few shapes to compile for.
-    padding = _ROWS_AT_ONCE * (1 << max(blocks - 1, 0).bit_length()) - len(keys)
-    padded = jnp.pad(jnp.asarray(keys), ((0, padding), (0, 0)))
-    rows = _code(learned, padded, parameters.reorder)
+    rows = _code(learned, padded(jnp.asarray(keys)), parameters.reorder)
     names = columns(parameters, keys.shape[1])
     return {name: np.asarray(part)[: len(keys)] for name, part in zip(names, rows, strict=True)}
 
@@ -58,8 +51,8 @@ def _code(
     learned: Learned, keys: Float[Array, "R D"], reorder: Reorder
 ) -> tuple[Int[Array, " R"], Int[Array, "R M+2"], Array]:
     keys = keys - learned.origin
-    leaves = _leaves_of(learned, keys)
-    codes = _in_blocks(_residual_codes(learned), keys, leaves)
+    leaves = leaves_of(learned.leaves, keys)
+    codes = in_blocks(_residual_codes(learned), keys, leaves)
     return leaves, codes.astype(jnp.uint8), _kept(keys, learned.multipliers, reorder)
 
 
@@ -69,7 +62,7 @@ def _residual_codes(learned: Learned) -> Callable[[Array, Array], Array]:
     words = learned.codewords.reshape(-1, learned.codewords.shape[-1])
 
     def codes_of(keys: Float[Array, "Q D"], leaves: Int[Array, " Q"]) -> Int[Array, "Q M+2"]:
-        centers = learned.leaf_centers[leaves]
+        centers = learned.leaves.centers[leaves]
         residuals = keys - centers
         codes = nearest_codewords(residuals)
         chosen = codes[:, None, :] == jnp.arange(CODEWORDS)[:, None]
@@ -81,9 +74,9 @@ def _residual_codes(learned: Learned) -> Callable[[Array, Array], Array]:
 
 
 def _norm_codes(levels: Float[Array, "2 W"], norms: Float[Array, " Q"]) -> Int[Array, "Q 2"]:
-    first = _first_best(-jnp.abs(norms[:, None] - levels[0]))
+    first = first_best(-jnp.abs(norms[:, None] - levels[0]))
     left = norms - levels[0][first]
-    return jnp.stack([first, _first_best(-jnp.abs(left[:, None] - levels[1]))], axis=1)
+    return jnp.stack([first, first_best(-jnp.abs(left[:, None] - levels[1]))], axis=1)
 
 
 def _kept(keys: Float[Array, "R D"], multipliers: Float[Array, " D+2"], reorder: Reorder) -> Array:
@@ -122,60 +115,6 @@ def _int8(values: Float[Array, "..."], multipliers: Float[Array, "..."]) -> Roun
     return kept.astype(jnp.int8), kept / multipliers
 
 
-def _leaves_of(learned: Learned, keys: Float[Array, "R D"]) -> Int[Array, " R"]:
-    listed = learned.groups
-    if listed is None:
-        return _in_blocks(_nearest_center(learned.leaf_centers), keys)
-    group_of = _in_blocks(_nearest_center(listed.centers), keys)
-    slots, groups = _blocks_by_group(group_of, len(listed.centers))
-
-    def leaves_in(block: tuple[Int[Array, " Q"], Int[Array, ""]]) -> Int[Array, " Q"]:
-        rows, group = block
-        leaves = listed.leaves[group]
-        return leaves[_nearest_center(learned.leaf_centers[leaves])(keys[rows])]
-
-    found = jax.lax.map(leaves_in, (slots, groups))
-    # Slots beyond the last key of a group hold a row number that does not exist.
-    return jnp.zeros(len(keys), jnp.int32).at[slots].set(found, mode="drop")
-
-
-def _blocks_by_group(
-    group_of: Int[Array, " R"], num_groups: int
-) -> tuple[Int[Array, "M Q"], Int[Array, " M"]]:
-    """Rows sorted into blocks of one group each: the blocks' rows, and their groups.
-
-    A group's last block is filled up with R, which is no row.
-    """
-    num_rows = len(group_of)
-    counts = jnp.bincount(group_of, length=num_groups)
-    last_blocks = jnp.cumsum(-(-counts // _GROUP_BLOCK))
-    first_slots = jnp.concatenate([jnp.zeros(1, jnp.int32), last_blocks[:-1]]) * _GROUP_BLOCK
-    order = jnp.argsort(group_of)
-    sorted_groups = group_of[order]
-    rank = jnp.arange(num_rows) - (jnp.cumsum(counts) - counts)[sorted_groups]
-    num_blocks = num_rows // _GROUP_BLOCK + num_groups
-    slots = jnp.full(num_blocks * _GROUP_BLOCK, num_rows)
-    slots = slots.at[first_slots[sorted_groups] + rank].set(order)
-    groups = jnp.searchsorted(last_blocks, jnp.arange(num_blocks), side="right")
-    return slots.reshape(num_blocks, -1), jnp.minimum(groups, num_groups - 1)
-
-
-def _in_blocks(function: Callable[..., Array], *rows: Array) -> Array:
-    """The function of a few rows at a time."""
-    blocks = [part.reshape(-1, _ROWS_AT_ONCE, *part.shape[1:]) for part in rows]
-    found = jax.lax.map(lambda block: function(*block), blocks)
-    return found.reshape(-1, *found.shape[2:])
-
-
-def _nearest_center(centers: Float[Array, "C D"]) -> Callable[[Array], Array]:
-    """A function from keys [Q, D] to the nearest of the centers: [Q]."""
-    # Far from the origin the scores would drown in rounding: they are taken from amid the centers.
-    origin = jnp.mean(centers, axis=0)
-    from_origin = centers - origin
-    norms = jnp.sum(from_origin**2, axis=-1)
-    return lambda keys: _first_best(2.0 * (keys - origin) @ from_origin.T - norms)
-
-
 def _nearest_codewords(codewords: Float[Array, "W M D"]) -> Callable[[Array], Array]:
     """A function from keys [Q, D] to the nearest codeword of every block: [Q, M].
 
@@ -189,13 +128,6 @@ def _nearest_codewords(codewords: Float[Array, "W M D"]) -> Callable[[Array], Ar
 
     def choose(keys: Float[Array, "Q D"]) -> Int[Array, "Q M"]:
         scores = ((keys - origin) @ weights).reshape(len(keys), *norms.shape) - norms
-        return _first_best(scores)
+        return first_best(scores)
 
     return choose
-
-
-def _first_best(scores: Float[Array, "Q C ..."]) -> Int[Array, "Q ..."]:
-    """The number of the highest score, as two plain reductions: XLA does not vectorize argmax."""
-    best = jnp.max(scores, axis=1, keepdims=True)
-    numbers = jnp.arange(scores.shape[1]).reshape(-1, *[1] * (scores.ndim - 2))
-    return jnp.min(jnp.where(scores >= best, numbers, scores.shape[1]), axis=1)

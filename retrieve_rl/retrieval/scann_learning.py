@@ -1,7 +1,8 @@
-"""What ScaNN learns of a sample of keys, and how far it is rewritten.
+"""What is learned of a sample of keys before all of them are coded.
 
-ScaNN learns leaves and codewords as for any keys. What it must know of the norms (`inner_product`)
-follows from them. With k a key, c the center of its leaf, r = k - c, and r' its codewords' sum,
+The leaves are ours, the codewords of what they leave over are learned by ScaNN, and what ScaNN must
+know of the norms (`inner_product`) follows from both. With k a key, c the center of its leaf,
+r = k - c, and r' its codewords' sum,
 
     q . (c + r') + n = (|q|^2 - |q - k|^2) / 2 + (q - c) . (r' - r),  n = -|k|^2 / 2 - c . (r' - r),
 
@@ -18,38 +19,17 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.cluster.vq import kmeans2
 
 from retrieve_rl.retrieval.inner_product import NORM_DIMS
-from retrieve_rl.retrieval.neighbors import nearest
-from retrieve_rl.retrieval.scann_config import (
-    CODEWORDS,
-    COMPARED_LEAVES,
-    ScannParameters,
-    config_text,
-)
+from retrieve_rl.retrieval.leaves import Leaves, leaves_of, make_leaves, padded
+from retrieve_rl.retrieval.scann_config import CODEWORDS, ScannParameters, config_text
 from retrieve_rl.types import Array
 
 ORIGIN_FILE = "origin.npy"
 _CODEBOOK, _PARTITIONER = "ah_codebook.pb", "serialized_partitioner.pb"
-_MULTIPLIERS = "int8_multipliers.npy"
+_CONFIG, _MULTIPLIERS = "scann_config.pb", "int8_multipliers.npy"
 LEARNED_FILES = (_CODEBOOK, _PARTITIONER, ORIGIN_FILE)
-_NUM_GROUPS, _SHARE_OF_LEAVES = 256, 1 / 6
-"""A key is compared with the leaves near the group it falls into: the share of all with which 98.6%
-of fifty million keys still get their nearest leaf."""
 _INT8_LEVELS = 127
-
-
-class LeafGroups(NamedTuple):
-    """A coarser grouping of the leaves, where there are many.
-
-    Attributes:
-      centers: of the groups.
-      leaves: those nearest to each center; a leaf is listed by several groups.
-    """
-
-    centers: Float[Array, "G D"]
-    leaves: Int[Array, "G C"]
 
 
 class Learned(NamedTuple):
@@ -57,85 +37,98 @@ class Learned(NamedTuple):
 
     Attributes:
       origin: what is taken from every key and query first: the sample's mean.
-      leaf_centers: centers of the leaves.
-      groups: of the leaves, where there are many.
+      leaves: of the keys from there.
       codewords: codeword w of block b, at the dimensions of that block; elsewhere zero.
       norm_levels: codewords of the norm's two blocks, rising.
       multipliers: of each dimension, the norm's first, for keys kept as int8; else ones.
     """
 
     origin: Float[Array, " D"]
-    leaf_centers: Float[Array, "L D"]
-    groups: LeafGroups | None
+    leaves: Leaves
     codewords: Float[Array, "W M D"]
     norm_levels: Float[Array, "2 W"]
     multipliers: Float[Array, " D+2"]
 
 
 def learn(keys: Float[np.ndarray, "S D"], parameters: ScannParameters, folder: Path) -> Learned:
-    """Learns of a sample; ScaNN's files with an index over it are left in the empty `folder`.
+    """Learns of a sample; ScaNN's files, but those with a row per key, are left in `folder`.
 
     Two calls with the same keys leave the same bytes. `keys` must be finite: a NaN ends the
     process (see `keys.check_finite`).
     """
+    origin = np.asarray(np.mean(keys, axis=0, dtype=np.float64), np.float32)
+    centered = keys - origin
+    leaves = make_leaves(centered, parameters.num_leaves)
+    tokens = np.asarray(leaves_of(leaves, padded(jnp.asarray(centered))))[: len(keys)]
+    centers = np.asarray(leaves.centers)[tokens]
+    residuals = centered - centers
+    codewords, codes = _learn_codewords(residuals, parameters, folder)
+    levels = _norm_levels(_norms_left(residuals, centers, codewords, codes))
+    _write_norm_levels(levels, folder / _CODEBOOK)
+    _write_leaves(np.asarray(leaves.centers), folder / _PARTITIONER)
+    _write_config(config_text(parameters, keys.shape[1]), folder / _CONFIG)
+    np.save(folder / ORIGIN_FILE, origin, allow_pickle=False)
+    multipliers = np.ones(NORM_DIMS + keys.shape[1], np.float32)
+    if parameters.reorder == "int8":
+        multipliers = _multipliers(centered)
+        np.save(folder / _MULTIPLIERS, multipliers, allow_pickle=False)
+    numbers = (jnp.asarray(part) for part in (codewords, levels, multipliers))
+    return Learned(jnp.asarray(origin), leaves, *numbers)
+
+
+def _learn_codewords(
+    residuals: Float[np.ndarray, "S D"], parameters: ScannParameters, folder: Path
+) -> tuple[Float[np.ndarray, "W M D"], Int[np.ndarray, "S M"]]:
+    """ScaNN's codewords, from an index over the residuals whose files stay in `folder`.
+
+    Also the codes of the residuals. All have one leaf there, and a norm of zero.
+    """
+    from scann.proto.centers_pb2 import CentersForAllSubspaces
     from scann.scann_ops.py import scann_ops_pybind
 
-    origin = np.asarray(np.mean(keys, axis=0, dtype=np.float64), np.float32)
-    # Without a norm: leaves and codewords are those of the keys alone.
-    extended = np.zeros((len(keys), NORM_DIMS + keys.shape[1]), np.float32)
-    np.subtract(keys, origin, out=extended[:, NORM_DIMS:])
-    config = config_text(parameters, keys.shape[1])
-    searcher = scann_ops_pybind.create_searcher(extended, config)
-    searcher.serialize(str(folder), relative_path=True)
-    np.save(folder / ORIGIN_FILE, origin, allow_pickle=False)
-    return _with_norms(folder, parameters, origin, extended[:, NORM_DIMS:])
+    extended = np.pad(residuals, ((0, 0), (NORM_DIMS, 0)))
+    one_leaf = parameters.model_copy(update={"num_leaves": 1})
+    config = config_text(one_leaf, residuals.shape[1])
+    scann_ops_pybind.create_searcher(extended, config).serialize(str(folder), relative_path=True)
+    book = CentersForAllSubspaces.FromString((folder / _CODEBOOK).read_bytes())
+    blocks = book.subspace_centers[NORM_DIMS:]
+    codewords = _codewords(blocks, parameters.block_widths, residuals.shape[1])
+    codes = np.load(folder / "hashed_dataset.npy", allow_pickle=False)[:, NORM_DIMS:]
+    return codewords, codes
 
 
-def _with_norms(
-    folder: Path,
-    parameters: ScannParameters,
-    origin: Float[np.ndarray, " D"],
-    centered: Float[np.ndarray, "S D"],
-) -> Learned:
-    """Reads what ScaNN learned, and writes the part of the norms into its files."""
-    from scann.partitioning.partitioner_pb2 import SerializedPartitioner
+def _write_norm_levels(levels: Float[np.ndarray, "2 W"], path: Path) -> None:
     from scann.proto.centers_pb2 import CentersForAllSubspaces
 
-    dim = len(origin)
-    tree = SerializedPartitioner.FromString((folder / _PARTITIONER).read_bytes())
-    root = tree.kmeans.kmeans_tree.root
-    centers = np.zeros((len(root.centers), dim), np.float32)
-    for child, center in zip(root.children, root.centers, strict=True):
-        centers[child.leaf_id] = center.dimension[NORM_DIMS:]
-        center.dimension[0] = -0.5 * float(np.sum(centers[child.leaf_id] ** 2, dtype=np.float64))
-    book = CentersForAllSubspaces.FromString((folder / _CODEBOOK).read_bytes())
-    codewords = _codewords(book.subspace_centers[NORM_DIMS:], parameters.block_widths, dim)
-    tokens = np.load(folder / "datapoint_to_token.npy", allow_pickle=False)
-    codes = np.load(folder / "hashed_dataset.npy", allow_pickle=False)[:, NORM_DIMS:]
-    levels = _norm_levels(_norms_left(centered, centers[tokens], codewords, codes))
+    book = CentersForAllSubspaces.FromString(path.read_bytes())
     for block, words in zip(book.subspace_centers[:NORM_DIMS], levels, strict=True):
         for codeword, level in zip(block.center, words.tolist(), strict=True):
             codeword.feature_value_float[0] = level
-    (folder / _PARTITIONER).write_bytes(tree.SerializeToString(deterministic=True))
-    (folder / _CODEBOOK).write_bytes(book.SerializeToString(deterministic=True))
-    multipliers = np.ones(NORM_DIMS + dim, np.float32)
-    if parameters.reorder == "int8":
-        multipliers = np.load(folder / _MULTIPLIERS, allow_pickle=False)
-        multipliers[:NORM_DIMS] = _norm_multipliers(multipliers[NORM_DIMS:])
-        np.save(folder / _MULTIPLIERS, multipliers, allow_pickle=False)
-    groups = group_leaves(centers) if len(centers) > COMPARED_LEAVES else None
-    numbers = (jnp.asarray(part) for part in (codewords, levels, multipliers))
-    return Learned(jnp.asarray(origin), jnp.asarray(centers), groups, *numbers)
+    path.write_bytes(book.SerializeToString(deterministic=True))
 
 
-def group_leaves(centers: Float[np.ndarray, "L D"]) -> LeafGroups:
-    """Groups the leaves around the centers of k-means."""
-    rng = np.random.default_rng(0)
-    around, _ = kmeans2(centers, _NUM_GROUPS, iter=15, minit="++", rng=rng)
-    around = around.astype(np.float32)
-    listed = round(_SHARE_OF_LEAVES * len(centers))
-    near = nearest(jnp.asarray(centers), jnp.asarray(around), listed)
-    return LeafGroups(jnp.asarray(around), near.indices)
+def _write_leaves(centers: Float[np.ndarray, "L D"], path: Path) -> None:
+    """Puts the leaves in the place of the one that is there."""
+    from scann.partitioning.partitioner_pb2 import SerializedPartitioner
+
+    tree = SerializedPartitioner.FromString(path.read_bytes())
+    tree.n_tokens = len(centers)
+    root = tree.kmeans.kmeans_tree.root
+    child = type(root.children[0]).FromString(root.children[0].SerializeToString())
+    del root.centers[:], root.children[:]
+    norms = -0.5 * np.sum(centers.astype(np.float64) ** 2, axis=1)
+    for leaf, (center, norm) in enumerate(zip(centers.tolist(), norms.tolist(), strict=True)):
+        root.centers.add().dimension.extend([norm, *[0.0] * (NORM_DIMS - 1), *center])
+        child.leaf_id = leaf
+        root.children.append(child)
+    path.write_bytes(tree.SerializeToString(deterministic=True))
+
+
+def _write_config(text: str, path: Path) -> None:
+    from google.protobuf import text_format
+    from scann.proto.scann_pb2 import ScannConfig
+
+    path.write_bytes(text_format.Parse(text, ScannConfig()).SerializeToString(deterministic=True))
 
 
 def _codewords(
@@ -154,14 +147,14 @@ def _codewords(
 
 
 def _norms_left(
-    keys: Float[np.ndarray, "S D"],
+    residuals: Float[np.ndarray, "S D"],
     centers: Float[np.ndarray, "S D"],
     codewords: Float[np.ndarray, "W M D"],
     codes: Int[np.ndarray, "S M"],
 ) -> Float[np.ndarray, " S"]:
     """-|r|^2 / 2 - c . r', see above."""
     coded = sum(codewords[codes[:, block], block] for block in range(codewords.shape[1]))
-    return -0.5 * np.sum((keys - centers) ** 2, axis=1) - np.sum(centers * coded, axis=1)
+    return -0.5 * np.sum(residuals**2, axis=1) - np.sum(centers * coded, axis=1)
 
 
 def _norm_levels(norms: Float[np.ndarray, " S"]) -> Float[np.ndarray, "2 W"]:
@@ -184,8 +177,13 @@ def _cell(levels: Float[np.ndarray, " W"], values: Float[np.ndarray, " S"]) -> n
     return np.searchsorted(0.5 * (levels[1:] + levels[:-1]), values)
 
 
-def _norm_multipliers(multipliers: Float[np.ndarray, " D"]) -> list[float]:
-    """Digits for the largest norm that a key of int8 numbers can have, and all below."""
-    largest = 0.5 * np.sum((128.0 / multipliers.astype(np.float64)) ** 2)
-    coarse = _INT8_LEVELS / largest
-    return [coarse * (2 * _INT8_LEVELS) ** part for part in range(NORM_DIMS)]
+def _multipliers(keys: Float[np.ndarray, "S D"]) -> Float[np.ndarray, " D+2"]:
+    """What makes the largest number of each dimension 127, and the norm two digits in that base.
+
+    The first digit is for the largest norm that a key of int8 numbers can have.
+    """
+    largest = np.max(np.abs(keys), axis=0).astype(np.float64)
+    of_keys = _INT8_LEVELS / np.where(largest > 0, largest, _INT8_LEVELS)
+    first = _INT8_LEVELS / (0.5 * np.sum((128.0 / of_keys) ** 2))
+    of_norms = [first * (2 * _INT8_LEVELS) ** part for part in range(NORM_DIMS)]
+    return np.concatenate([of_norms, of_keys]).astype(np.float32)
