@@ -10,7 +10,7 @@ from typer import Argument, Option
 from retrieve_rl import __version__
 from retrieve_rl.cli.device import prepare
 from retrieve_rl.cli.locate import find_trained
-from retrieve_rl.cli.options import Choice, Device, PlayChoice, Root
+from retrieve_rl.cli.options import Choice, Device, GrownIndex, PlayChoice, Root
 
 
 def gtp(
@@ -18,6 +18,7 @@ def gtp(
         Path, Argument(metavar="RUN", help="Folder of a train-policy run, or its result.json.")
     ],
     play: PlayChoice,
+    index: GrownIndex = None,
     device: Annotated[Device, Option(help="gpu: fail where there is none.")] = "auto",
     runs: Root = None,
     debug: Annotated[bool, Option("--debug", help="Show the traceback of an error.")] = False,
@@ -41,7 +42,7 @@ def gtp(
 
     out = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):
-        opened = open_trained(config, trained.folder, trained.root)
+        opened = open_trained(config, trained.folder, trained.root, index)
         agent = agent_of(opened, trained.folder, agent_config)
         agent.decide([Referee(0, b"", komi=KOMI).state()])  # compiles before anyone waits for it
         session = GtpSession(

@@ -26,6 +26,7 @@ def play_match(
     choice: Choice,
     play: PlayChoice,
     match: MatchChoice,
+    index: Path | None,
     place: Place,
     output: Output,
     fail_under: float | None,
@@ -37,7 +38,7 @@ def play_match(
     """
     games = _number_of(choice)
     trained = find_trained(run, dataclasses.replace(choice, games=None), place.runs)
-    config = _config(trained, games, play, match)
+    config = _config(trained, games, play, match, index)
     folder = match_folder(config, trained.root)
     if place.dry_run:
         _print_plan(config, folder, output)
@@ -49,7 +50,7 @@ def play_match(
     from retrieve_rl.runs import carry_out
     from retrieve_rl.signals import stop_on_signals
 
-    run_fn = partial(evaluate_match, trained=trained.folder)
+    run_fn = partial(evaluate_match, trained=trained.folder, version=index)
     reporter = output.reporter
     with stop_on_signals() as stop, keep_partial(folder, "evaluate", config):
         finished = carry_out(
@@ -93,18 +94,24 @@ def match_folder(config: "MatchConfig", root: Path) -> Path:
     )
 
 
-def _config(trained: Trained, games: int, play: PlayChoice, match: MatchChoice) -> "MatchConfig":
-    from retrieve_rl.go.match_config import MatchConfig, scoring_openings
+def _config(
+    trained: Trained, games: int, play: PlayChoice, match: MatchChoice, index: Path | None
+) -> "MatchConfig":
+    from retrieve_rl.go.match_config import MatchConfig, openings_of
     from retrieve_rl.go.policy import policy_digest
+    from retrieve_rl.go.versions import version_digest
     from retrieve_rl.results import read_result
 
     config = go_config_in(trained)
     agent = agent_config_of(config, play)
-    openings, first_seed = scoring_openings(match.openings)
+    openings, first_seed = openings_of(match.openings, match.opening_set)
+    digest = (read_result(trained.folder).retrieval or {}).get("sha256")
+    if index is not None:
+        digest = version_digest(index)
     return MatchConfig(
         trained=config,
         policy=policy_digest(config, trained.folder),
-        index=(read_result(trained.folder).retrieval or {}).get("sha256"),
+        index=digest,
         agent=agent,
         opponent=match.opponent or "",
         openings=openings,

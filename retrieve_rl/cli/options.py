@@ -20,6 +20,7 @@ DEFAULT_ROOT = Path("runs")
 Device = Literal["auto", "cpu", "gpu"]
 PlayerKind = Literal["puct", "gumbel", "prior"]
 NeighborKind = Literal["nearest", "random", "none"]
+OpeningHalf = Literal["scoring", "adding"]
 
 Force = Annotated[bool, Option("--force", help="Start over, even where the result is there.")]
 Root = Annotated[
@@ -114,6 +115,18 @@ class GoChoice:
     runs: Root = None
 
 
+GrownIndex = Annotated[
+    Path | None,
+    Option(
+        "--index",
+        metavar="DIR",
+        file_okay=False,
+        show_default="that of the training",
+        help="Go: the run of build-index --add whose index is asked.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class PlayChoice:
     """How a policy of Go plays."""
@@ -155,6 +168,10 @@ class MatchChoice:
             help="Go: openings of a match, a line each (E5 C3), or SGF; half of them score.",
         ),
     ] = None
+    opening_set: Annotated[
+        OpeningHalf,
+        Option(help="Go: the half that scores, or the one whose games may grow an index."),
+    ] = "scoring"
     move_seconds: Annotated[
         float, Option(min=0.01, help="Go: what a move of the opponent is meant to take.")
     ] = 10.0

@@ -16,7 +16,15 @@ from retrieve_rl.cli.locate import (
     reframe_config_of,
     with_episodes,
 )
-from retrieve_rl.cli.options import Choice, FailUnder, MatchChoice, Output, Place, PlayChoice
+from retrieve_rl.cli.options import (
+    Choice,
+    FailUnder,
+    GrownIndex,
+    MatchChoice,
+    Output,
+    Place,
+    PlayChoice,
+)
 from retrieve_rl.cli.partial import keep_partial
 from retrieve_rl.cli.run_output import check_gate, print_plan, print_result, print_study
 from retrieve_rl.errors import GateError, UsageError
@@ -78,15 +86,7 @@ def evaluate(
     episodes: Annotated[
         int | None, Option(min=1, show_default="as in training", help="How many to roll out.")
     ] = None,
-    index: Annotated[
-        Path | None,
-        Option(
-            metavar="DIR",
-            file_okay=False,
-            show_default="that of the training",
-            help="Go: the run of build-index --add whose index is asked.",
-        ),
-    ] = None,
+    index: GrownIndex = None,
     fail_under: FailUnder = None,
 ) -> None:
     """Evaluate a finished train-policy run again.
@@ -101,7 +101,7 @@ def evaluate(
             raise UsageError("--episodes is of Re:Frame; with --opponent, --games N says how many")
         from retrieve_rl.cli.match_command import play_match
 
-        play_match(run, choice, play, match, place, output, fail_under)
+        play_match(run, choice, play, match, index, place, output, fail_under)
         return
     if (play, match) != (PlayChoice(), MatchChoice()):
         raise UsageError("--player, --simulations and the like need --opponent")

@@ -24,9 +24,14 @@ AT_ONCE = 32
 _COST_POSITIONS = 16
 
 
-def evaluate_match(config: MatchConfig, run: Run, *, trained: Path) -> RunResult:
+def evaluate_match(
+    config: MatchConfig, run: Run, *, trained: Path, version: Path | None = None
+) -> RunResult:
     """Plays the policy of the training run in `trained` against an engine; goes on where it was
     stopped. Games are saved in `games/` below the run's folder, as JSON and SGF.
+
+    Args:
+      version: of the index the policy was trained with, to be asked in its place.
 
     Raises:
       UsageError: an odd number of games.
@@ -40,7 +45,7 @@ def evaluate_match(config: MatchConfig, run: Run, *, trained: Path) -> RunResult
     with GtpPlayer(config.opponent, stop=run.stop, limits=limits) as opponent:
         engine = opponent.name.removesuffix(f" ({config.opponent})")
         run.reporter.say(f"the opponent is {engine}")
-        opened = open_trained(config.trained, trained, run.root)
+        opened = open_trained(config.trained, trained, run.root, version)
         agent = agent_of(opened, trained, config.agent)
         prepared = time.perf_counter()
         played = play_match(

@@ -1,6 +1,7 @@
 """What a match of a trained policy is played with."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -16,6 +17,8 @@ from retrieve_rl.go.openings import (
 )
 from retrieve_rl.go.points import moves_of, text_of
 from retrieve_rl.go.search import PlayerKind, SearchConfig
+
+OpeningHalf = Literal["scoring", "adding"]
 
 KOMI = 7.0
 """Of the bundled games, and of matches."""
@@ -63,8 +66,10 @@ def match_hash(config: MatchConfig) -> str:
     return digest({"results_version": RESULTS_VERSION, **facts})
 
 
-def scoring_openings(file: Path | None) -> tuple[tuple[str, ...], int]:
-    """Openings that score, as vertices, and their first seed: never those for growing a memory.
+def openings_of(file: Path | None, half: OpeningHalf) -> tuple[tuple[str, ...], int]:
+    """One half of the openings, as vertices, and its first seed.
+
+    Games from the half "adding" may grow an index: those from the other are none of them.
 
     Args:
       file: of openings; None for what the bundled games have in common.
@@ -73,8 +78,9 @@ def scoring_openings(file: Path | None) -> tuple[tuple[str, ...], int]:
       DataError: the file cannot be read, or holds too few.
     """
     openings = default_openings() if file is None else read_openings(file)
-    _, scoring = split_openings(openings)
-    return tuple(map(text_of, scoring.openings)), scoring.first_seed
+    adding, scoring = split_openings(openings)
+    chosen = scoring if half == "scoring" else adding
+    return tuple(map(text_of, chosen.openings)), chosen.first_seed
 
 
 def agent_config(

@@ -5,7 +5,7 @@ import pytest
 
 from retrieve_rl.errors import UsageError
 from retrieve_rl.go.endings import Label, counted
-from retrieve_rl.go.match_config import agent_config, scoring_openings
+from retrieve_rl.go.match_config import agent_config, openings_of
 from retrieve_rl.go.match_games import plan_games, played_game, played_games_of
 from retrieve_rl.go.neighbor_inputs import retrieval_set
 from retrieve_rl.go.neighbor_source import neighbor_source
@@ -88,9 +88,11 @@ def test_how_a_policy_plays_by_default_and_what_is_refused(go_config):
             agent_config(baseline, **asked)
 
 
-def test_openings_that_score(tmp_path):
+def test_openings_that_score_and_those_that_add(tmp_path):
     file = tmp_path / "openings.txt"
     file.write_text("\n".join(f"E5 {column}{row}" for column in "ABCD" for row in range(1, 5)))
-    openings, first_seed = scoring_openings(file)
-    assert 0 < len(openings) < 16 and first_seed == 0
-    assert len(scoring_openings(None)[0]) > 50
+    (scoring, first), (adding, other) = (openings_of(file, half) for half in ("scoring", "adding"))
+    assert scoring and adding and not set(scoring) & set(adding)
+    # By symmetry, six of the sixteen are the same as others.
+    assert len(scoring) + len(adding) == 10 and first == 0 and other > 10**5
+    assert len(openings_of(None, "scoring")[0]) > 50
