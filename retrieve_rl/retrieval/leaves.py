@@ -14,7 +14,7 @@ from retrieve_rl.types import Array
 
 ROWS_AT_ONCE = 128
 """So few that their scores of all leaves stay in a processor's cache."""
-_ITERATIONS, _LAST_ITERATIONS = 10, 2
+_ITERATIONS = 10
 _NUM_GROUPS, _SHARE_OF_LEAVES = 256, 1 / 6
 """A key is compared with the leaves near the group it falls into: the share of all with which 98.6%
 of fifty million keys still get their nearest leaf."""
@@ -46,19 +46,18 @@ class LeafGroups(NamedTuple):
 
 
 def make_leaves(keys: Float[np.ndarray, "S D"], num_leaves: int) -> Leaves:
-    """Partitions a sample of keys: two levels of k-means, then some steps over all.
+    """Partitions a sample of keys by k-means, begun in two levels.
 
-    One level takes a time that grows with the square of the leaves.
+    One level would take k-means++ a time that grows with the square of the leaves.
     """
     rng = np.random.default_rng(0)
     count = min(len(keys), round(np.sqrt(num_leaves)))
     coarse = _kmeans(keys[:: max(1, len(keys) // (256 * count))], count, rng)
     labels = _nearest(coarse, keys)
-    members = [keys[labels == group] for group in range(count)]
-    shares = _shares([len(part) for part in members], num_leaves)
-    shared = zip(members, shares, strict=True)
-    centers = np.concatenate([_kmeans(part, share, rng) for part, share in shared if share])
-    for _ in range(_LAST_ITERATIONS):
+    members = [keys[labels == group] for group in np.unique(labels)]
+    shared = zip(members, _shares(members, num_leaves), strict=True)
+    centers = np.concatenate([_kmeans(part, share, rng) for part, share in shared])
+    for _ in range(_ITERATIONS):
         centers = _means(keys, _nearest(centers, keys), centers)
     groups = group_leaves(centers) if len(centers) > COMPARED_LEAVES else None
     return Leaves(jnp.asarray(centers), groups)
@@ -207,10 +206,15 @@ def _nearest_of_many(centers: Float[Array, "C D"], keys: Float[Array, "R D"]) ->
     return in_blocks(nearest_center(centers), keys)
 
 
-def _shares(counts: list[int], total: int) -> list[int]:
-    """`total` in proportion to the counts, rounded by largest remainders, each at most its own."""
-    exact = np.asarray(counts) * min(1.0, total / sum(counts))
+def _shares(members: list[Float[np.ndarray, "_ D"]], num_leaves: int) -> list[int]:
+    """One leaf for each group, the others in proportion to its keys.
+
+    In proportion to their squared distances the leaves would be tighter on the whole, and wider
+    where keys are dense and most queries fall: neighbors are then found less often.
+    """
+    sizes = np.array([len(part) for part in members])
+    left = num_leaves - len(members)
+    exact = left * sizes / sizes.sum()
     shares = np.floor(exact).astype(int)
-    left = min(total, sum(counts)) - int(shares.sum())
-    shares[np.argsort(shares - exact, kind="stable")[:left]] += 1
-    return np.minimum(shares, counts).tolist()
+    shares[np.argsort(shares - exact, kind="stable")[: left - shares.sum()]] += 1
+    return np.minimum(1 + shares, sizes).tolist()

@@ -18,7 +18,7 @@ from retrieve_rl.retrieval.inner_product import NORM_DIMS
 from retrieve_rl.retrieval.leaves import first_best, in_blocks, leaves_of, padded
 from retrieve_rl.retrieval.row_files import RowType
 from retrieve_rl.retrieval.scann_config import CODEWORDS, Reorder, ScannParameters
-from retrieve_rl.retrieval.scann_learning import Learned
+from retrieve_rl.retrieval.scann_learning import NORM_DIVISORS, Learned
 from retrieve_rl.types import Array
 
 
@@ -49,7 +49,7 @@ def code(
 @partial(jax.jit, static_argnames="reorder")
 def _code(
     learned: Learned, keys: Float[Array, "R D"], reorder: Reorder
-) -> tuple[Int[Array, " R"], Int[Array, "R M+2"], Array]:
+) -> tuple[Int[Array, " R"], Int[Array, "R M+3"], Array]:
     keys = keys - learned.origin
     leaves = leaves_of(learned.leaves, keys)
     codes = in_blocks(_residual_codes(learned), keys, leaves)
@@ -57,11 +57,11 @@ def _code(
 
 
 def _residual_codes(learned: Learned) -> Callable[[Array, Array], Array]:
-    """A function from keys [Q, D] and their leaves [Q] to their codes [Q, 2 + M], see `learn`."""
+    """A function from keys [Q, D] and their leaves [Q] to their codes [Q, 3 + M], see `learn`."""
     nearest_codewords = _nearest_codewords(learned.codewords)
     words = learned.codewords.reshape(-1, learned.codewords.shape[-1])
 
-    def codes_of(keys: Float[Array, "Q D"], leaves: Int[Array, " Q"]) -> Int[Array, "Q M+2"]:
+    def codes_of(keys: Float[Array, "Q D"], leaves: Int[Array, " Q"]) -> Int[Array, "Q M+3"]:
         centers = learned.leaves.centers[leaves]
         residuals = keys - centers
         codes = nearest_codewords(residuals)
@@ -73,13 +73,15 @@ def _residual_codes(learned: Learned) -> Callable[[Array, Array], Array]:
     return codes_of
 
 
-def _norm_codes(levels: Float[Array, "2 W"], norms: Float[Array, " Q"]) -> Int[Array, "Q 2"]:
-    first = first_best(-jnp.abs(norms[:, None] - levels[0]))
-    left = norms - levels[0][first]
-    return jnp.stack([first, first_best(-jnp.abs(left[:, None] - levels[1]))], axis=1)
+def _norm_codes(levels: Float[Array, "3 W"], norms: Float[Array, " Q"]) -> Int[Array, "Q 3"]:
+    codes = []
+    for block, divisor in zip(levels, NORM_DIVISORS, strict=True):
+        codes.append(first_best(-jnp.abs(norms[:, None] / divisor - block)))
+        norms = norms - block[codes[-1]]
+    return jnp.stack(codes, axis=1)
 
 
-def _kept(keys: Float[Array, "R D"], multipliers: Float[Array, " D+2"], reorder: Reorder) -> Array:
+def _kept(keys: Float[Array, "R D"], multipliers: Float[Array, " D+3"], reorder: Reorder) -> Array:
     """The keys as they are kept; before them the norm of what is kept, in parts that add up to it.
 
     ScaNN divides int8 numbers by the multipliers.

@@ -8,8 +8,9 @@ r = k - c, and r' its codewords' sum,
 
 so the coded norm n makes the error that of the residual as seen from the leaf, as it is when
 distances are coded. The center's share of n is -|c|^2 / 2, by which leaves are ranked by their
-distance; what is left, -|r|^2 / 2 - c . r', has the two blocks of the norm for itself: sixteen
-levels, and sixteen between them.
+distance; what is left, -|r|^2 / 2 - c . r', has the blocks of the norm for itself. Two take about
+half of it each, and the third what they leave over: ScaNN rounds a query's products with all
+codewords to steps of their largest, which the norm's must not be.
 """
 
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ _CODEBOOK, _PARTITIONER = "ah_codebook.pb", "serialized_partitioner.pb"
 _CONFIG, _MULTIPLIERS = "scann_config.pb", "int8_multipliers.npy"
 LEARNED_FILES = (_CODEBOOK, _PARTITIONER, ORIGIN_FILE)
 _INT8_LEVELS = 127
+NORM_DIVISORS = (2.0, 1.0, 1.0)
+"""A block of the norm codes what those before it have left over, divided by this."""
 
 
 class Learned(NamedTuple):
@@ -39,15 +42,15 @@ class Learned(NamedTuple):
       origin: what is taken from every key and query first: the sample's mean.
       leaves: of the keys from there.
       codewords: codeword w of block b, at the dimensions of that block; elsewhere zero.
-      norm_levels: codewords of the norm's two blocks, rising.
+      norm_levels: codewords of the norm's blocks, rising.
       multipliers: of each dimension, the norm's first, for keys kept as int8; else ones.
     """
 
     origin: Float[Array, " D"]
     leaves: Leaves
     codewords: Float[Array, "W M D"]
-    norm_levels: Float[Array, "2 W"]
-    multipliers: Float[Array, " D+2"]
+    norm_levels: Float[Array, "3 W"]
+    multipliers: Float[Array, " D+3"]
 
 
 def learn(keys: Float[np.ndarray, "S D"], parameters: ScannParameters, folder: Path) -> Learned:
@@ -97,7 +100,7 @@ def _learn_codewords(
     return codewords, codes
 
 
-def _write_norm_levels(levels: Float[np.ndarray, "2 W"], path: Path) -> None:
+def _write_norm_levels(levels: Float[np.ndarray, "3 W"], path: Path) -> None:
     from scann.proto.centers_pb2 import CentersForAllSubspaces
 
     book = CentersForAllSubspaces.FromString(path.read_bytes())
@@ -157,9 +160,12 @@ def _norms_left(
     return -0.5 * np.sum(residuals**2, axis=1) - np.sum(centers * coded, axis=1)
 
 
-def _norm_levels(norms: Float[np.ndarray, " S"]) -> Float[np.ndarray, "2 W"]:
-    first = _levels(norms)
-    return np.stack([first, _levels(norms - first[_cell(first, norms)])]).astype(np.float32)
+def _norm_levels(norms: Float[np.ndarray, " S"]) -> Float[np.ndarray, "3 W"]:
+    levels, left = [], norms
+    for divisor in NORM_DIVISORS:
+        levels.append(_levels(left / divisor))
+        left = left - levels[-1][_cell(levels[-1], left / divisor)]
+    return np.stack(levels).astype(np.float32)
 
 
 def _levels(values: Float[np.ndarray, " S"]) -> Float[np.ndarray, " W"]:
@@ -177,8 +183,8 @@ def _cell(levels: Float[np.ndarray, " W"], values: Float[np.ndarray, " S"]) -> n
     return np.searchsorted(0.5 * (levels[1:] + levels[:-1]), values)
 
 
-def _multipliers(keys: Float[np.ndarray, "S D"]) -> Float[np.ndarray, " D+2"]:
-    """What makes the largest number of each dimension 127, and the norm two digits in that base.
+def _multipliers(keys: Float[np.ndarray, "S D"]) -> Float[np.ndarray, " D+3"]:
+    """What makes the largest number of each dimension 127, and the norm digits in that base.
 
     The first digit is for the largest norm that a key of int8 numbers can have.
     """

@@ -10,11 +10,11 @@ from retrieve_rl.retrieval.sharded import ShardedIndex
 
 # From many to few: with few candidates no number of leaves may be enough, and until a cost is known
 # every number is tried.
-_REORDERING = (1200, 800, 600, 450, 300, 225, 150, 110, 75, 40, 20)
+_REORDERING = (2400, 1800, 1200, 800, 600, 450, 300, 225, 150, 110, 75, 40, 20)
 _SHARES_OF_LEAVES = tuple(0.0025 * 2 ** (step / 8) for step in range(70)) + (1.0,)
 # What a leaf costs beside its keys, and a candidate scored again, in hashed blocks that are read in
 # the same time; measured on one and on five million keys.
-_BLOCKS_PER_LEAF, _BLOCKS_PER_REORDERING = 3000.0, 2000.0
+_BLOCKS_PER_LEAF, _BLOCKS_PER_REORDERING = 3000.0, 3000.0
 
 
 def searching(index: ShardedIndex, share_of_leaves: float, reordering: int) -> ShardedIndex:

@@ -21,15 +21,15 @@ def squared_distances(keys, centers):
     return ((keys[:, None].astype(np.float64) - np.asarray(centers)) ** 2).sum(axis=-1)
 
 
-def test_well_parted_clusters_get_a_leaf_each():
+def test_no_leaf_holds_keys_of_two_clusters():
     rng = np.random.default_rng(0)
     middles = 100.0 * rng.normal(size=(30, 5))
     members = np.repeat(np.arange(30), 40)
     keys = (middles[members] + rng.normal(size=(1200, 5))).astype(np.float32)
-    order = rng.permutation(1200)
-    leaves = leaf_of_each(make_leaves(keys[order], 30), keys)
-    assert all(len(set(leaves[members == cluster])) == 1 for cluster in range(30))
-    assert len(set(leaves)) == 30
+    leaves = leaf_of_each(make_leaves(keys[rng.permutation(1200)], 60), keys)
+    assert len({(leaf, cluster) for leaf, cluster in zip(leaves, members, strict=True)}) == len(
+        set(leaves)
+    )
 
 
 def test_leaves_are_as_tight_as_those_of_one_level(keys):
@@ -39,7 +39,7 @@ def test_leaves_are_as_tight_as_those_of_one_level(keys):
     assert centers.shape == (100, 16)
     one_level, _ = kmeans2(keys, 100, iter=12, minit="++", rng=np.random.default_rng(1))
     ours, theirs = (squared_distances(keys, c).min(axis=1).mean() for c in (centers, one_level))
-    assert ours < 1.03 * theirs
+    assert ours < 1.01 * theirs
 
 
 def test_the_same_keys_give_the_same_leaves(keys):
@@ -47,12 +47,12 @@ def test_the_same_keys_give_the_same_leaves(keys):
     np.testing.assert_array_equal(one.centers, other.centers)
 
 
-@pytest.mark.parametrize("distinct", [1, 3, 50])
+@pytest.mark.parametrize("distinct", [1, 3, 15])
 def test_of_few_distinct_keys_each_finds_its_own(distinct):
     values = np.random.default_rng(0).normal(size=(distinct, 4)).astype(np.float32)
     keys = np.tile(values, (1500 // distinct, 1))
     leaves = make_leaves(keys, 55)
-    assert leaves.centers.shape == (55, 4) and np.all(np.isfinite(leaves.centers))
+    assert len(leaves.centers) <= 55 and np.all(np.isfinite(leaves.centers))
     chosen = np.asarray(leaves.centers)[leaf_of_each(leaves, keys)]
     np.testing.assert_allclose(chosen, keys, atol=1e-5)
 

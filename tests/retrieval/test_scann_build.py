@@ -35,7 +35,7 @@ def test_codes_are_those_that_scann_writes(keys, tmp_path, offset):
     assert coded["hashed_dataset"].shape == written.shape and len(written) == 3000
     assert np.all(coded["datapoint_to_token"] == 0)
     # ScaNN has learned without norms. Of two equally near by rounding, the other may be taken.
-    assert np.mean(coded["hashed_dataset"][:, 2:] == written[:, 2:]) > 0.999
+    assert np.mean(coded["hashed_dataset"][:, 3:] == written[:, 3:]) > 0.999
 
 
 @pytest.mark.parametrize("reorder", REORDERS)
@@ -60,9 +60,9 @@ def test_norms_are_those_of_the_keys_as_they_are_kept(keys, tmp_path, reorder):
     if reorder == "bfloat16":
         kept = (kept.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
     kept = kept.astype(np.float64) / np.asarray(learned.multipliers)
-    norms = -0.5 * np.sum(kept[:, 2:] ** 2, axis=1)
+    norms = -0.5 * np.sum(kept[:, 3:] ** 2, axis=1)
     tolerance = {"float32": 1e-6, "bfloat16": 2.0**-15, "int8": 2e-3}[reorder]
-    np.testing.assert_allclose(kept[:, :2].sum(axis=1), norms, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(kept[:, :3].sum(axis=1), norms, rtol=tolerance, atol=tolerance)
 
 
 def test_codes_stand_for_distances_as_seen_from_the_leaf(keys, tmp_path):
@@ -72,9 +72,10 @@ def test_codes_stand_for_distances_as_seen_from_the_leaf(keys, tmp_path):
     coded = code(learned, keys[:400], parameters)
     leaves, codes = coded["datapoint_to_token"], coded["hashed_dataset"]
     centers, words = np.asarray(learned.leaves.centers)[leaves], np.asarray(learned.codewords)
-    coded_residuals = sum(words[codes[:, 2 + block], block] for block in range(words.shape[1]))
+    coded_residuals = sum(words[codes[:, 3 + block], block] for block in range(words.shape[1]))
     levels = np.asarray(learned.norm_levels)
-    norms = -0.5 * np.sum(centers**2, axis=1) + levels[0][codes[:, 0]] + levels[1][codes[:, 1]]
+    norms = -0.5 * np.sum(centers**2, axis=1)
+    norms += sum(levels[block][codes[:, block]] for block in range(3))
     key, query = keys[:400] - np.asarray(learned.origin), keys[5000] - np.asarray(learned.origin)
     said = (centers + coded_residuals) @ query + norms
     residuals = key - centers
