@@ -214,6 +214,7 @@ def test_random_games_agree_with_sgfmill():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_ten_thousand_random_games_agree_with_sgfmill():
     for seed in range(1, 11):
         agrees_with_sgfmill(num_games=1000, seed=seed)
@@ -247,6 +248,7 @@ def test_random_games_agree_with_pgx():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_ten_thousand_random_games_agree_with_pgx():
     for seed in range(1, 11):
         agrees_with_pgx(num_games=1000, seed=seed)

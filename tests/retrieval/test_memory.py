@@ -345,4 +345,4 @@ def test_where_no_search_finds_enough_the_most_thorough_one_is_kept(tmp_path, rn
     assert report["recall_at_10"] < report["wanted_recall"]
     (shard,) = open_memory(tmp_path / "m").index.shards
     assert shard.index.num_leaves_to_search == shard.index.parameters.num_leaves
-    assert shard.index.reordering_num_neighbors == 1200
+    assert shard.index.reordering_num_neighbors == 2400
