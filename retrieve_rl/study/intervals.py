@@ -1,0 +1,194 @@
+"""How sure a study's numbers are: intervals over training runs and evaluation episodes.
+
+A training run is a seed. With one seed an interval speaks of the evaluation episodes only; with two
+to four it is Student's t over the seeds' means; with more, a bootstrap of two levels (Agarwal et
+al. 2021 resample runs within tasks; the episodes within each run are ours).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+EPISODES_ONLY = "evaluation episodes only"
+T_OVER_SEEDS = "t over seed means"
+TWO_LEVELS = "bootstrap of seeds, then episodes"
+_ENOUGH_SEEDS = 5
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one training run got in each of its evaluation episodes.
+
+    Attributes:
+      totals: one a episode; where an episode counts for several (the positions of a game), their
+        sum.
+      counts: for how many each counts.
+    """
+
+    totals: Float[np.ndarray, " N"]
+    counts: Float[np.ndarray, " N"]
+
+    @property
+    def mean(self) -> float:
+        return float(self.totals.sum() / self.counts.sum())
+
+    @property
+    def values(self) -> Float[np.ndarray, " N"]:
+        """The mean of each episode."""
+        return self.totals / self.counts
+
+    def __len__(self) -> int:
+        return len(self.totals)
+
+
+Task = Sequence[Scores]
+"""The runs of one task, one a seed."""
+
+
+class Estimate(NamedTuple):
+    """A mean and its 95% interval.
+
+    Attributes:
+      low, high: None where there is no interval of this kind.
+      of: what the interval is over, one of the names above.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    of: str
+
+
+def scores_of(values: Sequence[float]) -> Scores:
+    """Episodes that count for one each."""
+    totals = np.asarray(values, np.float64)
+    return Scores(totals, np.ones_like(totals))
+
+
+def mean_over_tasks(tasks: Sequence[Task]) -> Estimate:
+    """The mean over tasks of the mean over runs; stratified: every task keeps its own runs.
+
+    With several tasks the t interval has Welch's and Satterthwaite's degrees of freedom.
+
+    Raises:
+      ValueError: no task, or one without runs, or a run without episodes.
+    """
+    _check(tasks)
+    seeds = min(len(runs) for runs in tasks)
+    mean = _mean_of(tasks)
+    if 1 < seeds < _ENOUGH_SEEDS:
+        return Estimate(mean, *_t_interval(tasks, mean), T_OVER_SEEDS)
+    low, high = _bootstrap(tasks, _mean_of)
+    return Estimate(mean, low, high, EPISODES_ONLY if seeds == 1 else TWO_LEVELS)
+
+
+def interquartile_mean_over_tasks(tasks: Sequence[Task]) -> Estimate:
+    """The mean of the middle half of all episodes, of all runs and tasks together.
+
+    Two to four seeds leave it without an interval.
+    """
+    _check(tasks)
+    seeds = min(len(runs) for runs in tasks)
+    mean = _interquartile_mean_of(tasks)
+    if 1 < seeds < _ENOUGH_SEEDS:
+        return Estimate(mean, None, None, T_OVER_SEEDS)
+    low, high = _bootstrap(tasks, _interquartile_mean_of)
+    return Estimate(mean, low, high, EPISODES_ONLY if seeds == 1 else TWO_LEVELS)
+
+
+class NamedScores(NamedTuple):
+    """Scores whose episodes can be found in another run.
+
+    Attributes:
+      episodes: what names each: the seed of its first state, or the digest of its game.
+    """
+
+    episodes: Sequence[int | str]
+    scores: Scores
+
+
+def paired_differences(
+    first: Mapping[int, NamedScores], second: Mapping[int, NamedScores]
+) -> list[Scores]:
+    """`first` less `second`, a run for each seed that both have, over the episodes both have.
+
+    An episode that counts differently in the two is not the same and is left out; so is a seed
+    without a common episode.
+    """
+    differences = []
+    for seed in sorted(first.keys() & second.keys()):
+        mine, theirs = first[seed], second[seed]
+        places = {episode: place for place, episode in enumerate(theirs.episodes)}
+        pairs = [
+            (place, places[episode])
+            for place, episode in enumerate(mine.episodes)
+            if episode in places
+            and mine.scores.counts[place] == theirs.scores.counts[places[episode]]
+        ]
+        if pairs:
+            here, there = np.array(pairs).T
+            less = mine.scores.totals[here] - theirs.scores.totals[there]
+            differences.append(Scores(less, mine.scores.counts[here]))
+    return differences
+
+
+def interval_of_means(means: Sequence[float]) -> Estimate:
+    """The mean of the seeds' means and its t interval; None without two seeds."""
+    mean = float(np.mean(means))
+    if len(means) < 2:
+        return Estimate(mean, None, None, EPISODES_ONLY)
+    return Estimate(mean, *_t_interval([[scores_of([each]) for each in means]], mean), T_OVER_SEEDS)
+
+
+def _check(tasks: Sequence[Task]) -> None:
+    if not tasks or not all(tasks) or any(len(run) == 0 for runs in tasks for run in runs):
+        raise ValueError("every task needs a run, and every run an episode")
+
+
+def _mean_of(tasks: Sequence[Task]) -> float:
+    return float(np.mean([np.mean([run.mean for run in runs]) for runs in tasks]))
+
+
+def _interquartile_mean_of(tasks: Sequence[Task]) -> float:
+    pooled = np.concatenate([run.values for runs in tasks for run in runs])
+    return float(stats.trim_mean(pooled, 0.25))
+
+
+def _t_interval(tasks: Sequence[Task], mean: float) -> tuple[float, float]:
+    """Every task has at least two runs, or every one a single episode of several."""
+    means = [np.array([run.mean for run in runs]) for runs in tasks]
+    variances = np.array([of_task.var(ddof=1) / len(of_task) for of_task in means])
+    if not variances.any():
+        return mean, mean
+    freedom = variances.sum() ** 2 / sum(
+        variance**2 / (len(of_task) - 1) for variance, of_task in zip(variances, means, strict=True)
+    )
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(variances.sum()) / len(tasks)
+    return float(mean - half), float(mean + half)
+
+
+def _bootstrap(
+    tasks: Sequence[Task], statistic: Callable[[Sequence[Task]], float]
+) -> tuple[float, float]:
+    """95% percentile interval: in every task runs are drawn with replacement, then in every drawn
+    run episodes; seed 0."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(_RESAMPLES):
+        drawn = []
+        for runs in tasks:
+            picked = [runs[number] for number in rng.integers(0, len(runs), len(runs))]
+            drawn.append([_redraw(run, rng) for run in picked])
+        found.append(statistic(drawn))
+    low, high = np.quantile(found, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _redraw(run: Scores, rng: np.random.Generator) -> Scores:
+    rows = rng.integers(0, len(run), len(run))
+    return Scores(run.totals[rows], run.counts[rows])
