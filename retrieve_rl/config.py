@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from retrieve_rl.errors import UsageError
 
@@ -23,6 +23,15 @@ class Strict(BaseModel):
     """Base of every config section: frozen, no unknown keys, no silent conversion, no NaN."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class RunConfig(Strict):
+    """What the configs of both papers have in common: the names a run is known by."""
+
+    task: str
+    arm: str
+    preset: str
+    seed: int = Field(0, ge=0)
 
 
 Model = TypeVar("Model", bound=Strict)

@@ -6,7 +6,16 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from retrieve_rl.config import Strict, digest, find, merge, parse_setting, read_toml, validate
+from retrieve_rl.config import (
+    RunConfig,
+    Strict,
+    digest,
+    find,
+    merge,
+    parse_setting,
+    read_toml,
+    validate,
+)
 from retrieve_rl.go.points import NUM_POINTS
 from retrieve_rl.go.policy_config import HeldOutConfig, ModelConfig, RetrievalConfig, TrainConfig
 from retrieve_rl.go.sources import BUNDLED, digest_of_records
@@ -107,14 +116,10 @@ class EvaluateConfig(Strict):
     """Test positions, drawn by the seed, that ask; all of them where there are fewer."""
 
 
-class GoConfig(Strict):
+class GoConfig(RunConfig):
     """One run, whole. The seed samples positions, starts the encoder and draws who asks."""
 
     paper: Literal["go"] = "go"
-    task: str
-    arm: str
-    preset: str
-    seed: int = Field(0, ge=0)
     data: DataConfig = DataConfig()
     encoder: EncoderConfig = EncoderConfig()
     keys: KeysConfig = KeysConfig()

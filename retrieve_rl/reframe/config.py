@@ -5,7 +5,16 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from retrieve_rl.config import Strict, digest, find, merge, parse_setting, read_toml, validate
+from retrieve_rl.config import (
+    RunConfig,
+    Strict,
+    digest,
+    find,
+    merge,
+    parse_setting,
+    read_toml,
+    validate,
+)
 from retrieve_rl.errors import UsageError
 
 RESULTS_VERSION = 2
@@ -130,14 +139,10 @@ class EvaluateConfig(Strict):
     episodes: int = Field(20, ge=1)
 
 
-class ReframeConfig(Strict):
+class ReframeConfig(RunConfig):
     """One run, whole. The seed draws the experts and starts the training."""
 
     paper: Literal["reframe"] = "reframe"
-    task: str
-    arm: str
-    preset: str
-    seed: int = Field(0, ge=0)
     backbone: str = "dt"
     """"dt", "mlp", or an import path "package.module:Class" of a Backbone."""
     env: EnvConfig = EnvConfig()
