@@ -60,13 +60,21 @@ class GoIndex:
 def make_index(config: GoConfig, data: GoData, encoder: TrainedEncoder, run: Run) -> GoIndex:
     """Fits the projection, encodes the training positions, builds the index; or opens each.
 
-    What was made from the same is kept, what was broken off goes on.
+    What was made from the same is kept, what was broken off goes on, and of several runs at once
+    one makes it.
 
     Raises:
       ResourceError: memory or disk will not suffice.
       Interrupted: a signal came; run the same command again.
     """
     folder = _folder(config, encoder, run.root)
+    with artifacts.lock(folder, wait_seconds=3600):
+        return _make_index(config, data, encoder, run, folder)
+
+
+def _make_index(
+    config: GoConfig, data: GoData, encoder: TrainedEncoder, run: Run, folder: Path
+) -> GoIndex:
     pca = _pca(config, data, encoder, folder / "pca", run.stop)
     pca_digest = artifacts.read_manifest(folder / "pca").digest
     rows = data.training_rows

@@ -36,23 +36,25 @@ def training_neighbors(
     """Neighbors of every training position as it was played, by the rule of the config.
 
     "other_half": from the games of the half that does not hold it (Humphreys et al. 2022, section
-    3.3). "hidden": from all games but its own. Resumable; what is there is opened.
+    3.3). "hidden": from all games but its own. Resumable; what is there is opened; of several runs
+    at once one finds them.
     """
     rule = config.retrieval.own_game
     out = _path(config, index)
     games = data.store.positions.games[data.training_rows]
     halves = second_half(data.store.games.digests)[games]
-    found = precompute_neighbors(
-        index.memory,
-        index.keys,
-        config.index.num_neighbors,
-        out,
-        not_from=games[:, None] if rule == "hidden" else None,
-        second_half=halves if rule == "other_half" else None,
-        queries_sha256=artifacts.read_manifest(index.folder / "keys").digest,
-        reporter=run.reporter,
-        stop=run.stop,
-    )
+    with artifacts.lock(index.folder / "neighbors", wait_seconds=3600):
+        found = precompute_neighbors(
+            index.memory,
+            index.keys,
+            config.index.num_neighbors,
+            out,
+            not_from=games[:, None] if rule == "hidden" else None,
+            second_half=halves if rule == "other_half" else None,
+            queries_sha256=artifacts.read_manifest(index.folder / "keys").digest,
+            reporter=run.reporter,
+            stop=run.stop,
+        )
     return TrainingNeighbors(found, artifacts.read_manifest(out).digest)
 
 
@@ -67,5 +69,10 @@ def distance_scale(neighbors: Neighbors) -> float:
 
 
 def _path(config: GoConfig, index: GoIndex) -> Path:
-    name = f"neighbors-{index.memory.manifest.digest[:8]}-{config.retrieval.own_game}"
+    parts = (
+        index.memory.manifest.digest[:8],
+        config.index.num_neighbors,
+        config.retrieval.own_game,
+    )
+    name = "-".join(["neighbors", *map(str, parts)])
     return index.folder / name.replace("_", "-")

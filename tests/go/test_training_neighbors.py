@@ -1,8 +1,12 @@
 """Neighbors of training positions: two rules, both on a real small store."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
+from retrieve_rl import artifacts
+from retrieve_rl.go.index import make_index
 from retrieve_rl.go.splits import nested_draws, second_half, split_games
 from retrieve_rl.go.training_neighbors import distance_scale, training_neighbors
 from retrieve_rl.retrieval.neighbors import Neighbors
@@ -56,3 +60,29 @@ def test_the_scale_is_of_the_nearest_that_are_not_the_same():
     distances = np.array([[0.0, 9.0], [2.0, 9.0], [4.0, 9.0], [6.0, 9.0], [np.inf, np.inf]])
     assert distance_scale(Neighbors(np.zeros((5, 2), int), distances)) == 4.0
     assert distance_scale(Neighbors(np.full((1, 2), -1), np.full((1, 2), np.inf))) == 1.0
+
+
+@pytest.mark.parametrize("what", ["neighbors", "index"])
+def test_of_runs_at_once_the_later_waits(go_config, go_data, go_encoder, go_index, go_run, what):
+    def make():
+        if what == "index":
+            return make_index(go_config, go_data, go_encoder, go_run)
+        return training_neighbors(go_config, go_data, go_index, go_run)
+
+    folder = go_index.folder if what == "index" else go_index.folder / "neighbors"
+    with ThreadPoolExecutor(1) as threads:
+        with artifacts.lock(folder):
+            later = threads.submit(make)
+            with pytest.raises(TimeoutError):
+                later.result(timeout=0.3)
+        assert later.result(timeout=60)
+
+
+def test_more_neighbors_do_not_replace_fewer(go_config, go_data, go_index, go_run):
+    told = training_neighbors(go_config, go_data, go_index, go_run)
+    more = go_config.model_copy(
+        update={"index": go_config.index.model_copy(update={"num_neighbors": 12})}
+    )
+    assert training_neighbors(more, go_data, go_index, go_run).found.indices.shape[1] == 12
+    paths = list(go_index.folder.glob("neighbors-*-10-other-half/MANIFEST.json"))
+    assert [artifacts.read_manifest(path.parent).digest for path in paths] == [told.digest]
