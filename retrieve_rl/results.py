@@ -4,11 +4,12 @@ import json
 import math
 import platform
 import resource
+import subprocess
 import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from retrieve_rl import artifacts
 from retrieve_rl.config import Strict, validate
@@ -27,6 +28,8 @@ _PACKAGES = (
     "gymnasium",
     "mujoco",
     "minari",
+    "scipy",
+    "scann",
 )
 
 
@@ -56,6 +59,20 @@ class RunResult(Strict):
     peak_memory_bytes: int = 0
     versions: dict[str, str] = {}
     device: dict[str, Any] = {}
+
+
+class Measurements(NamedTuple):
+    """The raw outcomes of a run as columns.
+
+    Attributes:
+      episodes: what names each evaluation episode or game.
+      counts: for how many (positions) each counts; empty where all count for one.
+      values: measure -> one total an episode.
+    """
+
+    episodes: list[int | str]
+    counts: list[int]
+    values: dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -118,7 +135,7 @@ def machine() -> dict[str, Any]:
     device = jax.devices()[0]
     return {
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT,
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **_versions(), **_source()},
         "device": {
             "platform": device.platform,
             "kind": device.device_kind,
@@ -139,6 +156,26 @@ def without_nan(value: Any) -> Any:
 
 
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def _source() -> dict[str, str]:
+    """The commit of the checkout that the program runs from, "+changes" where files differ from it;
+    nothing where it is installed."""
+    folder = Path(__file__).resolve().parent.parent
+    if not (folder / ".git").exists():
+        return {}
+
+    def git(*words: str) -> str:
+        command = ["git", "--no-optional-locks", "-C", str(folder), *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        return done.stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        changes = git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"source": commit + ("+changes" if changes else "")}
 
 
 def _versions() -> dict[str, str]:

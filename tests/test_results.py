@@ -2,9 +2,11 @@
 
 import json
 import math
+import subprocess
 
 import pytest
 
+from retrieve_rl import results
 from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.results import (
     RunResult,
@@ -90,3 +92,19 @@ def test_the_machine_is_described():
     assert {"python", "jax", "numpy", "mujoco"} <= set(described["versions"])
     assert described["device"]["platform"] and described["device"]["count"] >= 1
     assert result(**described).device == described["device"]
+
+
+def test_the_source_is_the_commit_of_the_checkout(tmp_path, monkeypatch):
+    def git(*words):
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=t", "-c", "user.email=t@t", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    monkeypatch.setattr(results, "__file__", str(tmp_path / "package" / "results.py"))
+    assert "source" not in machine()["versions"]
+    git("init", "--quiet")
+    (tmp_path / "file").write_text("a")
+    git("add", "file")
+    git("commit", "--quiet", "-m", "one")
+    assert machine()["versions"]["source"] == git("rev-parse", "HEAD")
+    (tmp_path / "file").write_text("b")
+    assert machine()["versions"]["source"] == git("rev-parse", "HEAD") + "+changes"
