@@ -5,8 +5,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 Advance = Callable[[int], None]
+
+
+class Tally(NamedTuple):
+    """How far work of several things at once has come.
+
+    Attributes:
+      done: how many have ended, the failed ones too.
+      running: their names.
+      seconds_left: None where nobody knows.
+    """
+
+    done: int
+    failed: int
+    running: list[str]
+    seconds_left: float | None
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,51 @@ class Reporter:
                 yield advance
         else:
             yield _lines(title, total, start)
+
+    @contextmanager
+    def tally(self, title: str, total: int) -> Iterator[Callable[[Tally], None]]:
+        """Yields `show(tally)` for work of several things at once, drawn live on a terminal."""
+        if self.verbosity < 0:
+            yield lambda tally: None
+        elif self.bars:
+            with _live(title, total) as show:
+                yield show
+        else:
+            yield lambda tally: print(_told(title, total, tally), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _live(title: str, total: int) -> Iterator[Callable[[Tally], None]]:
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.progress_bar import ProgressBar
+    from rich.text import Text
+
+    def drawn(tally: Tally) -> Group:
+        lines = [Text(_told(title, total, tally._replace(running=[])))]
+        lines += [Text(f"  running: {name}") for name in tally.running]
+        return Group(ProgressBar(total=total, completed=tally.done, width=40), *lines)
+
+    with Live(drawn(Tally(0, 0, [], None)), console=Console(stderr=True)) as live:
+        yield lambda tally: live.update(drawn(tally))
+
+
+def _told(title: str, total: int, tally: Tally) -> str:
+    """ "cells: 3/12, 1 failed, about 5 min left; running: a, b"."""
+    parts = [f"{title}: {tally.done}/{total}"]
+    if tally.failed:
+        parts.append(f"{tally.failed} failed")
+    if tally.seconds_left is not None and tally.done < total:
+        parts.append(f"about {in_words(tally.seconds_left)} left")
+    running = f"; running: {', '.join(tally.running)}" if tally.running else ""
+    return ", ".join(parts) + running
+
+
+def in_words(seconds: float) -> str:
+    """ "40 s", "12 min", "3.5 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """SIGINT and SIGTERM as a request to save and stop."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,8 +26,10 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
-    """Yields a request that SIGINT and SIGTERM set while the block runs."""
+def stop_on_signals(
+    numbers: Sequence[int] = (signal.SIGINT, signal.SIGTERM),
+) -> Iterator[StopRequest]:
+    """Yields a request that these signals set while the block runs."""
     request = StopRequest()
 
     def handle(number: int, frame: object) -> None:
@@ -37,7 +39,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
             signal.raise_signal(number)
         request.signal_number = number
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield request
     finally:

@@ -5,8 +5,9 @@ import os
 
 import pytest
 
+from retrieve_rl import processes
 from retrieve_rl.errors import ResourceError
-from retrieve_rl.processes import map_in_order, usable_cores
+from retrieve_rl.processes import each_in_a_process, map_in_order, usable_cores
 
 THIS_PROCESS = "__import__('os').getpid()"
 
@@ -38,3 +39,48 @@ def test_a_dead_worker_is_an_error():
 
 def test_there_is_a_core():
     assert usable_cores() >= 1
+
+
+CORES = "sorted(__import__('os').sched_getaffinity(0))"
+
+
+def each(items, function=eval, *, at_once=2, should_stop=lambda: False):
+    started = []
+    found = list(
+        each_in_a_process(
+            function, items, at_once=at_once, should_stop=should_stop, started=started.append
+        )
+    )
+    assert {item for item, _ in found} <= set(started)
+    return found
+
+
+def test_every_item_has_a_process_and_its_share_of_the_cores():
+    found = each([f"({CORES}, {THIS_PROCESS}, {number})" for number in range(3)])
+    assert sorted(number for _, (_, _, number) in found) == [0, 1, 2]
+    assert len({process for _, (_, process, _) in found} - {os.getpid()}) == 3
+    share = max(1, usable_cores() // 2)
+    assert all(len(cores) == share for _, (cores, _, _) in found)
+
+
+@pytest.mark.parametrize(
+    "cores, parts, shares",
+    [
+        ([0, 1, 2, 3], 2, [[0, 1], [2, 3]]),
+        ([4, 6, 8], 2, [[4], [6]]),
+        ([0, 1], 3, [[0], [1], [0]]),
+        ([5], 1, [[5]]),
+    ],
+)
+def test_cores_are_divided(monkeypatch, cores, parts, shares):
+    monkeypatch.setattr(processes, "usable_core_numbers", lambda: cores)
+    assert list(processes._shares(parts)) == shares
+
+
+def test_a_process_that_dies_has_no_result_and_the_others_have():
+    dying = "__import__('os')._exit(1)"
+    assert dict(each([dying, "2", "3"])) == {dying: None, "2": 2, "3": 3}
+
+
+def test_none_is_started_once_it_should_stop():
+    assert each(["1", "2"], should_stop=lambda: True) == []

@@ -3,7 +3,7 @@
 import pytest
 
 from retrieve_rl import progress
-from retrieve_rl.progress import Reporter
+from retrieve_rl.progress import Reporter, Tally, in_words
 
 
 class Clock:
@@ -69,3 +69,34 @@ def test_bars_are_drawn_on_stderr(capsys):
         advance(4)
     out, err = capsys.readouterr()
     assert out == "" and "work" in err and "4/4" in err
+
+
+def test_several_things_at_once_are_told_in_lines(capsys):
+    with Reporter().tally("cells", 3) as show:
+        show(Tally(0, 0, ["a", "b"], None))
+        show(Tally(2, 1, ["b"], 600.0))
+        show(Tally(3, 1, [], 0.0))
+    assert capsys.readouterr().err.splitlines() == [
+        "cells: 0/3; running: a, b",
+        "cells: 2/3, 1 failed, about 10 min left; running: b",
+        "cells: 3/3, 1 failed",
+    ]
+
+
+def test_several_things_at_once_are_drawn_on_stderr_or_not_at_all(capsys):
+    for reporter in (Reporter(bars=True), Reporter(verbosity=-1, bars=True)):
+        with reporter.tally("cells", 3) as show:
+            show(Tally(2, 1, ["one"], 12.0))
+        out, err = capsys.readouterr()
+        assert out == ""
+        if reporter.verbosity == 0:
+            assert "cells: 2/3, 1 failed, about 12 s left" in err and "running: one" in err
+        else:
+            assert err == ""
+
+
+@pytest.mark.parametrize(
+    "seconds, text", [(0.4, "0 s"), (99.0, "99 s"), (720.0, "12 min"), (12600.0, "3.5 h")]
+)
+def test_times_in_words(seconds, text):
+    assert in_words(seconds) == text
