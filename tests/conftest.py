@@ -47,6 +47,12 @@ def compilation_cache(tmp_path_factory):
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+@pytest.fixture(autouse=True)
+def own_cells(tmp_path, monkeypatch):
+    """No test leaves finished cells in the checkout, or finds any there."""
+    monkeypatch.setenv("RRL_CELLS", str(tmp_path / "cells-of-the-test"))
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

@@ -5,7 +5,7 @@ set -euo pipefail
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-export RRL_RUNS="$folder/runs" MINARI_DATASETS_PATH="$folder/minari" NO_COLOR=1
+export RRL_RUNS="$folder/runs" RRL_CELLS="$folder/cells" MINARI_DATASETS_PATH="$folder/minari" NO_COLOR=1
 
 # expect CODE COMMAND...: runs it; its output is kept in $folder/out.
 expect() {

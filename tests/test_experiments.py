@@ -10,7 +10,6 @@ import pytest
 from retrieve_rl.config import named_files
 from retrieve_rl.go import config as go
 from retrieve_rl.reframe.config import config_hash, resolve
-from retrieve_rl.study.design import cells, load_design
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TASKS, PRESETS, ARMS = (sorted(named_files(kind)) for kind in ("tasks", "presets", "arms"))
@@ -57,14 +56,6 @@ def test_every_config_has_a_hash_of_its_own():
         for task, preset, arm, seed in choices
     }
     assert len(hashes) == len(choices)
-
-
-@pytest.mark.parametrize("preset", [None, "smoke"])
-@pytest.mark.parametrize("study", sorted(named_files("ablations")))
-def test_every_study_has_cells(study, preset):
-    design = load_design(study, preset=preset)
-    folders = {(cell.task, config_hash(cell.config)) for cell in cells(design)}
-    assert len(folders) == len(cells(design)) > 1
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from retrieve_rl.cli.index_command import build_index
 from retrieve_rl.cli.info_commands import doctor, list_names, show, verify
 from retrieve_rl.cli.neighbors_command import neighbors
 from retrieve_rl.cli.options import flat
-from retrieve_rl.cli.run_commands import ablate, evaluate, train_amb, train_policy
+from retrieve_rl.cli.run_commands import evaluate, train_amb, train_policy
+from retrieve_rl.cli.study_commands import ablate
 
 app = typer.Typer(
     name="rrl",

@@ -1,7 +1,7 @@
-"""The commands that compute: one run, or a study of many."""
+"""The commands that compute one run."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,14 +25,14 @@ from retrieve_rl.cli.options import (
     Place,
     PlayChoice,
 )
+from retrieve_rl.cli.papers import evaluation, training
 from retrieve_rl.cli.partial import keep_partial
-from retrieve_rl.cli.run_output import check_gate, print_plan, print_result, print_study
-from retrieve_rl.errors import GateError, UsageError
+from retrieve_rl.cli.run_output import check_gate, print_plan, print_result
+from retrieve_rl.errors import UsageError
 
 if TYPE_CHECKING:
     from retrieve_rl.go.config import GoConfig
     from retrieve_rl.reframe.config import ReframeConfig
-    from retrieve_rl.results import RunResult
     from retrieve_rl.runs import Finished, RunFn
 
 
@@ -64,7 +64,7 @@ def train_policy(
         print_plan("train-policy", config, place.root, output)
         return
     prepare(place.device)
-    run_fn = _training(config)
+    run_fn = training(config.paper)
     finished = compute("train-policy", run_fn, config, place.root, place, output)
     check_gate(finished.result, fail_under)
 
@@ -113,64 +113,9 @@ def evaluate(
         print_plan("evaluate", config, trained.root, output, beside)
         return
     prepare(place.device)
-    run_fn = partial(_evaluation(config), trained=trained.folder, **asked)
+    run_fn = partial(evaluation(config.paper), trained=trained.folder, **asked)
     finished = compute("evaluate", run_fn, config, trained.root, place, output, beside)
     check_gate(finished.result, fail_under)
-
-
-def ablate(
-    name: Annotated[str, Argument(metavar="NAME|FILE.toml", help="See experiments/ablations.")],
-    place: Place,
-    output: Output,
-    task: Annotated[
-        str | None, Option(metavar="NAME|FILE.toml", show_default="the study's", help="One task.")
-    ] = None,
-    preset: Annotated[
-        str | None, Option(metavar="NAME", show_default="the study's", help="Budget of a cell.")
-    ] = None,
-    seed: Annotated[int | None, Option(min=0, show_default="the study's", help="One seed.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        Option("--set", metavar="KEY=VALUE", show_default="none", help="In every cell; repeat."),
-    ] = None,
-) -> None:
-    """Run a study, cell by cell, and compare its cells.
-
-    A cell that is done is not computed again. Exits 6 where a cell failed.
-    """
-    from retrieve_rl.signals import stop_on_signals
-
-    if not place.dry_run:
-        prepare(place.device)
-    from retrieve_rl.study import ablate as study
-
-    with stop_on_signals() as stop:
-        report = study.ablate(
-            name,
-            task=task,
-            preset=preset,
-            seed=seed,
-            settings=settings or (),
-            root=place.root,
-            out=place.out,
-            reporter=output.reporter,
-            stop=stop,
-            force=place.force,
-            dry_run=place.dry_run,
-        )
-    print_study(report, output)
-    if report["failed"]:
-        raise GateError(f"{report['failed']} of {len(report['cells'])} cells failed")
-
-
-def _training(config: "ReframeConfig | GoConfig") -> "RunFn":
-    if config.paper == "go":
-        from retrieve_rl.go.train_policy import train_policy as train_go
-
-        return train_go
-    from retrieve_rl.reframe.train import train_policy as train_reframe
-
-    return train_reframe
 
 
 def _version(
@@ -189,16 +134,6 @@ def _version(
     from retrieve_rl.go.versions import version_digest
 
     return {"index": version_digest(index)}, {"version": index}
-
-
-def _evaluation(config: "ReframeConfig | GoConfig") -> "Callable[..., RunResult]":
-    if config.paper == "go":
-        from retrieve_rl.go.evaluate_policy import evaluate as evaluate_go
-
-        return evaluate_go
-    from retrieve_rl.reframe.evaluate import evaluate as evaluate_reframe
-
-    return evaluate_reframe
 
 
 def compute(

@@ -1,12 +1,12 @@
-"""What the commands that compute print: a plan, a result, a study."""
+"""What the commands that compute a run print: a plan or a result."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrieve_rl.cli.locate import folder_of, status_of
 from retrieve_rl.cli.options import Output, Place
-from retrieve_rl.cli.output import print_facts, print_json, print_table
+from retrieve_rl.cli.output import print_facts, print_json
 from retrieve_rl.errors import DataError, GateError
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from retrieve_rl.reframe.config import ReframeConfig
     from retrieve_rl.results import RunResult
     from retrieve_rl.runs import Finished
-
-_NUMBERS = ("measure", "mean", "low", "high", "episodes", "seeds", "steps")
 
 
 def print_plan(
@@ -69,25 +67,6 @@ def headline(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {name: summary[name] for name in names}
 
 
-def print_study(report: Mapping[str, Any], output: Output) -> None:
-    """Prints a study's report: its plan, or its summary and files."""
-    if output.as_json:
-        print_json(report)
-        return
-    cells = [cell for cell in report["cells"] if "run" in cell]
-    if cells:
-        rows = [(cell["cell"], cell["status"], cell["run"]) for cell in cells]
-        print_table("dry run: nothing was written", ("cell", "status", "run"), rows)
-        return
-    for file in report["files"]:
-        print(file)
-    leaves = [
-        [" ".join(path), *(numbers.get(name) for name in _NUMBERS)]
-        for path, numbers in _leaves(report["summary"], ())
-    ]
-    print_table(str(report.get("title", report["name"])), ("cells", *_NUMBERS), leaves)
-
-
 def check_gate(result: "RunResult", fail_under: float | None) -> None:
     """Raises GateError where the mean score is below the threshold."""
     mean = result.summary["mean"]
@@ -119,13 +98,3 @@ def _records(config: "GoConfig") -> dict[str, dict[str, Any]]:
         else:
             told[source.file] = {"here": True}
     return told
-
-
-def _leaves(
-    summary: Mapping[str, Any], path: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
-    if "mean" in summary:
-        yield path, summary
-        return
-    for name, below in summary.items():
-        yield from _leaves(below, (*path, name))

@@ -12,7 +12,7 @@ from retrieve_rl.reframe import bundled, d4rl, minari_data, minari_layout
 from retrieve_rl.reframe.episodes import Episodes
 from retrieve_rl.reframe.recipes import bundled_ids, find_recipe
 
-_FILE_ENDINGS = (".hdf5", ".h5")
+FILE_ENDINGS = (".hdf5", ".h5")
 
 
 def load(
@@ -29,7 +29,7 @@ def load(
       UsageError: the name is none of these.
       DataError: missing, damaged, or not usable.
     """
-    if name.endswith(_FILE_ENDINGS):
+    if name.endswith(FILE_ENDINGS):
         return d4rl.read_d4rl(Path(name))
     if name.startswith("d4rl/"):
         return d4rl.load_copy(name)

@@ -1,136 +1,176 @@
-"""Running a study: cell after cell, each an ordinary run that is resumed or already done."""
+"""A study from its TOML to its report: what is missing is computed, the rest is read."""
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from retrieve_rl import artifacts
-from retrieve_rl.errors import Interrupted, RrlError
 from retrieve_rl.progress import Reporter
-from retrieve_rl.reframe.config import config_hash
-from retrieve_rl.results import run_folder, without_nan
-from retrieve_rl.runs import carry_out
+from retrieve_rl.results import without_nan
 from retrieve_rl.signals import StopRequest
+from retrieve_rl.study.cell_files import (
+    CellResult,
+    cell_file,
+    cells_of_preset,
+    default_folder,
+    find_cell,
+)
 from retrieve_rl.study.design import Cell, StudyDesign, cells, load_design
-from retrieve_rl.study.report import draw, summarize
+from retrieve_rl.study.execute import Ended, Workplace, run_apart, run_one_by_one
+from retrieve_rl.study.expected import ExpectedTime
+from retrieve_rl.study.figure import draw
+from retrieve_rl.study.paper import PaperOf
+from retrieve_rl.study.run_cell import run_place
+from retrieve_rl.study.table import over_tasks, same_version, summarize, unlike_data
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A study as it was asked for.
+
+    Attributes:
+      name: of the study, or its TOML file.
+      task, preset, seed: in place of the study's.
+      settings: `key=value`, in every cell.
+    """
+
+    name: str
+    task: str | None = None
+    preset: str | None = None
+    seed: int | None = None
+    settings: Sequence[str] = ()
+
+
+def plan(asked: Asked, paper_of: PaperOf, *, root: Path, folder: Path | None) -> dict[str, Any]:
+    """What `rrl ablate --dry-run` prints: the cells, which are done, how long the others take.
+
+    Writes nothing. `expected_seconds` is None where no finished cell of the preset tells.
+
+    Raises:
+      UsageError: no such study, or a cell that cannot be configured.
+      DataError: a finished cell's file is damaged, or a file of data is missing.
+    """
+    design = load_design(asked.name, task=asked.task, preset=asked.preset, seed=asked.seed)
+    grid = cells(design, paper_of, asked.settings)
+    folder = folder or default_folder(root)
+    finished = list(cells_of_preset(design.preset, folder))
+    expected = ExpectedTime(finished)
+    done = {cell.key: find_cell(cell, folder) is not None for cell in grid}
+    left = {cell.key: cell for cell in grid if not done[cell.key]}.values()
+    return {
+        "name": Path(asked.name).stem,
+        "preset": design.preset,
+        "cells": [
+            {
+                "cell": cell.label,
+                "status": "done" if done[cell.key] else "to do",
+                "expected_seconds": 0.0 if done[cell.key] else expected.seconds(cell),
+                "run": str(run_place(cell, "train-policy", root)),
+                "file": str(cell_file(cell, folder)),
+            }
+            for cell in grid
+        ],
+        "done": sum(done.values()),
+        "to_do": len(left),
+        "expected_seconds": expected.total(left),
+        "expected_from": len(finished),
+    }
 
 
 def ablate(
-    name: str,
+    asked: Asked,
+    paper_of: PaperOf,
     *,
-    task: str | None,
-    preset: str | None,
-    seed: int | None,
-    settings: Sequence[str],
     root: Path,
+    folder: Path | None,
     out: Path | None,
     reporter: Reporter,
     stop: StopRequest,
     force: bool,
-    dry_run: bool,
+    jobs: int,
+    prepare: Callable[[], None],
 ) -> dict[str, Any]:
     """Entry point of `rrl ablate`: runs what is missing, then writes a JSON report and a figure.
 
     A failed cell is reported and does not stop the others. The report lies at `out`, by default
     under `root/reports/`, the figure beside it.
 
+    Args:
+      folder: of finished cells; by default that of the checkout, or one beside the runs.
+      jobs: how many cells are computed at once; several have a process of its own each.
+      prepare: settles the device, once in every process that computes.
+
     Raises:
       UsageError: no such study, or a cell that cannot be configured.
+      DataError: a finished cell's file is damaged, or a file of data is missing.
       Interrupted: a signal; finished cells stay finished.
     """
-    design = load_design(name, task=task, preset=preset, seed=seed)
-    grid = cells(design, settings)
-    if dry_run:
-        planned = [_plan(cell, root) for cell in grid]
-        return {"name": name, "cells": planned, "summary": {}, "failed": 0, "files": []}
-    records = _run_all(grid, root, reporter, stop, force)
-    report = {
-        "schema_version": 1,
-        "name": Path(name).stem,
+    design = load_design(asked.name, task=asked.task, preset=asked.preset, seed=asked.seed)
+    grid = cells(design, paper_of, asked.settings)
+    place = Workplace(root, folder or default_folder(root), force)
+    known = {} if force else _finished(grid, place.cells)
+    missing = list({cell.key: cell for cell in grid if cell.key not in known}.values())
+    if known:
+        reporter.say(f"{len(known)} cells are done, {len(missing)} are left")
+    expected = ExpectedTime(cells_of_preset(design.preset, place.cells))
+    run = partial(run_apart, jobs=jobs) if jobs > 1 else run_one_by_one
+    ran = run(missing, place, expected, reporter, stop, prepare=prepare)
+    ended = {one.cell.key: one for one in ran}
+    told = [
+        Ended(cell, known[cell.key])
+        if cell.key in known
+        else Ended(cell, ended[cell.key].result, ended[cell.key].error)
+        for cell in grid
+    ]
+    name = Path(asked.name).stem
+    return _write(
+        _report(name, design, told), design, out or root / "reports" / name / "report.json"
+    )
+
+
+def _finished(grid: Sequence[Cell], folder: Path) -> dict[str, CellResult]:
+    found = {cell.key: find_cell(cell, folder) for cell in grid}
+    return {key: result for key, result in found.items() if result is not None}
+
+
+def _report(name: str, design: StudyDesign, ended: list[Ended]) -> dict[str, Any]:
+    same_version(ended)
+    return {
+        "schema_version": 2,
+        "name": name,
         "title": design.title,
         "preset": design.preset,
         "design": design.model_dump(mode="json"),
-        "cells": records,
-        "summary": summarize(records),
-        "failed": sum(record["status"] != "ok" for record in records),
+        "cells": [_record(one) for one in ended],
+        "summary": summarize(ended, design),
+        "over_tasks": over_tasks(ended),
+        "notes": unlike_data(ended),
+        "failed": sum(one.error is not None for one in ended),
     }
-    return _write(report, design, out or root / "reports" / report["name"] / "report.json")
 
 
-def _plan(cell: Cell, root: Path) -> dict[str, Any]:
-    folder = _folder(cell, root)
-    done = (folder / "result.json").exists()
-    return {"cell": cell.label, "run": str(folder), "status": "done" if done else "to do"}
-
-
-def _run_all(
-    grid: list[Cell], root: Path, reporter: Reporter, stop: StopRequest, force: bool
-) -> list[dict[str, Any]]:
-    records = []
-    seconds: list[float] = []
-    for number, cell in enumerate(grid, start=1):
-        left = ""
-        if seconds:
-            minutes = sum(seconds) / len(seconds) * (len(grid) - number + 1) / 60
-            left = f", about {minutes:.0f} min left"
-        reporter.say(f"cell {number}/{len(grid)}: {cell.label}{left}")
-        began = time.monotonic()
-        record = _run(cell, root, reporter, stop, force)
-        if record.pop("computed"):
-            seconds.append(time.monotonic() - began)
-        records.append(record)
-    return records
-
-
-def _run(
-    cell: Cell, root: Path, reporter: Reporter, stop: StopRequest, force: bool
-) -> dict[str, Any]:
-    from retrieve_rl.reframe.train import train_policy
-
-    record = {
+def _record(one: Ended) -> dict[str, Any]:
+    cell, result = one.cell, one.result
+    record: dict[str, Any] = {
         "task": cell.task,
         "arm": cell.arm,
         "settings": cell.settings,
         "seed": cell.seed,
-        "config_hash": config_hash(cell.config),
+        "key": cell.key,
     }
-    try:
-        finished = carry_out(
-            train_policy, cell.config, _folder(cell, root), root, reporter, stop, force=force
-        )
-    except Interrupted:
-        raise
-    except RrlError as error:
-        reporter.say(f"failed: {cell.label}: {error}")
-        return {**record, "status": "failed", "error": str(error), "computed": True}
-    result = finished.result
+    if result is None:
+        return {**record, "status": "failed", "error": one.error}
     return {
         **record,
-        "status": result.status,
+        "status": "ok",
         "results_version": result.results_version,
-        "inputs": result.inputs,
-        "training": result.training,
-        "retrieval": result.retrieval,
-        "outcomes": result.outcomes,
-        "summary": result.summary,
-        "timings": result.timings,
+        "digests": result.digests,
+        "seconds": result.seconds,
         "versions": result.versions,
         "device": result.device,
-        "computed": finished.computed,
     }
-
-
-def _folder(cell: Cell, root: Path) -> Path:
-    return run_folder(
-        root,
-        "train-policy",
-        task=cell.task,
-        arm=cell.arm,
-        preset=cell.config.preset,
-        seed=cell.seed,
-        config_hash=config_hash(cell.config),
-    )
 
 
 def _write(report: dict[str, Any], design: StudyDesign, path: Path) -> dict[str, Any]:

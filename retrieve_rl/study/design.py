@@ -4,24 +4,54 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pydantic import Field
 
-from retrieve_rl.config import Strict, find, merge, read_toml, validate
-from retrieve_rl.reframe.config import ReframeConfig, resolve
+from retrieve_rl.config import (
+    RunConfig,
+    Strict,
+    digest,
+    find,
+    merge,
+    named_files,
+    read_toml,
+    validate,
+)
+from retrieve_rl.errors import UsageError
+from retrieve_rl.study.paper import Paper, PaperOf
 
 
-class StudyDesign(Strict):
+class Block(Strict):
+    """Arms and the grid they run over."""
+
+    arms: list[str] = Field(min_length=1)
+    grid: dict[str, list[Any]] = {}
+    """Dotted config key -> its values, as in `"data.num_experts" = [60, 30, 10]`."""
+
+
+class StudyDesign(Block):
     """A study's TOML. Every combination of task, arm, grid value and seed is one cell."""
 
     title: str
     tasks: list[str] = Field(min_length=1)
-    arms: list[str] = Field(min_length=1)
     preset: str = "quick"
     seeds: list[int] = Field([0], min_length=1)
-    grid: dict[str, list[Any]] = {}
-    """Dotted config key -> its values, as in `"data.num_experts" = [60, 30, 10]`."""
+    settings: dict[str, Any] = {}
+    """Dotted config key -> its value in every cell."""
+    also: list[Block] = []
+    """More arms, each with a grid of its own: a baseline for which the varied key means nothing."""
+    reference: str | None = None
+    """The arm that the others are compared with; by default the first."""
+
+    @property
+    def blocks(self) -> list[Block]:
+        return [Block(arms=self.arms, grid=self.grid), *self.also]
+
+    @property
+    def reference_arm(self) -> str:
+        return self.reference or self.arms[0]
 
 
 @dataclass(frozen=True)
@@ -31,18 +61,36 @@ class Cell:
     Attributes:
       settings: the varied keys and this cell's values.
       config: the whole resolved config.
+      paper: whose config it is.
     """
 
     task: str
     arm: str
     settings: dict[str, Any]
     seed: int
-    config: ReframeConfig
+    config: RunConfig
+    paper: Paper
 
     @property
     def label(self) -> str:
-        varied = [f"{key}={value}" for key, value in self.settings.items()]
-        return " ".join([self.task, self.arm, *varied, f"seed={self.seed}"])
+        parts = (self.task, self.arm, self.varied, f"seed={self.seed}")
+        return " ".join(part for part in parts if part)
+
+    @property
+    def varied(self) -> str:
+        """The varied keys and values as text; empty where nothing varies."""
+        return " ".join(f"{key}={value}" for key, value in self.settings.items())
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """All that determines the cell's numbers. Raises DataError where its data is missing."""
+        version = self.paper.results_version
+        return {"results_version": version, **self.paper.identity(self.config)}
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of `identity`: the same on every machine."""
+        return digest(self.identity)
 
 
 def load_design(
@@ -50,13 +98,15 @@ def load_design(
 ) -> StudyDesign:
     """The study called `name`, or a TOML file; the options narrow it. Raises UsageError.
 
-    A `[smoke]` table in the file replaces what the short data sets of that preset cannot serve.
+    A table called like a preset holds what that preset changes: `[smoke]` what its short data sets
+    cannot serve, `[paper]` more seeds or values.
     """
     path = find("ablations", name)
     values = read_toml(path)
-    smoke = values.pop("smoke", {})
-    if preset == "smoke":
-        values = merge([values, smoke])
+    presets = named_files("presets").keys() | named_files("presets/go").keys()
+    changes = {one: values.pop(one) for one in presets & values.keys()}
+    chosen = preset or values.get("preset", StudyDesign.model_fields["preset"].default)
+    values = merge([values, changes.get(chosen, {})])
     if task is not None:
         values["tasks"] = [task]
     if preset is not None:
@@ -66,19 +116,37 @@ def load_design(
     return validate(StudyDesign, values, source=str(path))
 
 
-def cells(design: StudyDesign, settings: Sequence[str] = ()) -> list[Cell]:
+def cells(design: StudyDesign, paper_of: PaperOf, settings: Sequence[str] = ()) -> list[Cell]:
     """Every cell, its config resolved; `settings` (`key=value`) hold in all of them.
 
     Raises:
-      UsageError: a cell's config is not valid.
+      UsageError: a cell's config is not valid, or the tasks are of several papers.
     """
-    grid = [
-        dict(zip(design.grid, values, strict=True))
-        for values in itertools.product(*design.grid.values())
-    ]
+    paper = _paper(design, paper_of)
+    common = [*(_setting(key, value) for key, value in design.settings.items()), *settings]
     found = []
-    for task, arm, varied, seed in itertools.product(design.tasks, design.arms, grid, design.seeds):
-        own = [f"{key}={json.dumps(value)}" for key, value in varied.items()]
-        config = resolve(task, preset=design.preset, arm=arm, seed=seed, settings=[*settings, *own])
-        found.append(Cell(config.task, arm, varied, seed, config))
+    for task, block in itertools.product(design.tasks, design.blocks):
+        grid = [
+            dict(zip(block.grid, values, strict=True))
+            for values in itertools.product(*block.grid.values())
+        ]
+        for arm, varied, seed in itertools.product(block.arms, grid, design.seeds):
+            own = [_setting(key, value) for key, value in varied.items()]
+            config = paper.resolve(
+                task, preset=design.preset, arm=arm, seed=seed, settings=[*common, *own]
+            )
+            found.append(Cell(config.task, config.arm, varied, seed, config, paper))
     return found
+
+
+def _paper(design: StudyDesign, paper_of: PaperOf) -> Paper:
+    papers = {task: paper_of(task) for task in design.tasks}
+    names = {task: paper.name for task, paper in papers.items()}
+    if len(set(names.values())) > 1:
+        told = ", ".join(f"{task} is of {name}" for task, name in names.items())
+        raise UsageError(f"{design.title}: a study is of one paper ({told}): write two")
+    return papers[design.tasks[0]]
+
+
+def _setting(key: str, value: Any) -> str:
+    return f"{key}={json.dumps(value)}"

@@ -1,57 +1,17 @@
-"""From a study's cells to named numbers and a figure."""
+"""The figure of a study, drawn from its summary alone."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from retrieve_rl.statistics import bootstrap_interval
 from retrieve_rl.study.design import StudyDesign
 
-Summary = dict[str, Any]
+_Numbers = dict[str, Any]
 
 
-def summarize(records: list[dict[str, Any]]) -> Summary:
-    """task -> arm -> varied values -> mean, low, high over seeds and episodes.
-
-    Without a grid the level of the varied values is left out. `episodes` counts them all; the
-    interval resamples seeds, then episodes.
-    """
-    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for record in records:
-        if record["status"] == "ok":
-            varied = " ".join(f"{key}={value}" for key, value in record["settings"].items())
-            groups.setdefault((record["task"], record["arm"], varied), []).append(record)
-    summary: Summary = {}
-    for (task, arm, varied), group in groups.items():
-        arms = summary.setdefault(task, {})
-        if varied:
-            arms.setdefault(arm, {})[varied] = _numbers(group)
-        else:
-            arms[arm] = _numbers(group)
-    return summary
-
-
-def _numbers(group: list[dict[str, Any]]) -> dict[str, Any]:
-    measure = group[0]["summary"]["measure"]
-    values = [np.array([outcome[measure] for outcome in record["outcomes"]]) for record in group]
-    low, high = bootstrap_interval(values)
-    training = group[0]["training"]
-    return {
-        "mean": float(np.mean([value.mean() for value in values])),
-        "low": low,
-        "high": high,
-        "episodes": sum(value.size for value in values),
-        "seeds": len(group),
-        "measure": measure,
-        "steps": training["steps"],
-        "parameters": training["parameters"],
-        "train_seconds": float(np.mean([record["timings"]["train_seconds"] for record in group])),
-    }
-
-
-def draw(summary: Summary, design: StudyDesign, path: Path) -> None:
-    """Bars per arm, or, where one numeric key varies, lines over it; one panel a task."""
+def draw(summary: dict[str, Any], design: StudyDesign, path: Path) -> None:
+    """Bars per arm, or, where one key varies, lines over it; one panel a task."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -68,19 +28,10 @@ def draw(summary: Summary, design: StudyDesign, path: Path) -> None:
     )
     for axis, task in zip(axes[0], tasks, strict=True):
         arms = summary.get(task, {})
-        if len(design.grid) == 1:
+        if len(design.grid) == 1 and not any(block.grid for block in design.also):
             _draw_lines(axis, arms, design)
-        elif not design.grid:
-            _draw_bars(axis, arms)
         else:
-            _draw_bars(
-                axis,
-                {
-                    f"{arm} {varied}": numbers
-                    for arm, grid in arms.items()
-                    for varied, numbers in grid.items()
-                },
-            )
+            _draw_bars(axis, _flat(arms))
         axis.set_title(task)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0][0].set_ylabel(_measure(summary))
@@ -90,21 +41,40 @@ def draw(summary: Summary, design: StudyDesign, path: Path) -> None:
     plt.close(figure)
 
 
-def _draw_bars(axis: Any, arms: dict[str, dict[str, Any]]) -> None:
-    for position, numbers in enumerate(arms.values()):
+def _flat(arms: dict[str, Any]) -> dict[str, _Numbers]:
+    """Label -> numbers of every row of a task."""
+    rows = {}
+    for arm, below in arms.items():
+        if "mean" in below:
+            rows[arm] = below
+        else:
+            rows |= {f"{arm} {varied}": numbers for varied, numbers in below.items()}
+    return rows
+
+
+def _draw_bars(axis: Any, rows: dict[str, _Numbers]) -> None:
+    for position, numbers in enumerate(rows.values()):
         axis.bar(position, numbers["mean"], color=f"C{position}", alpha=0.8)
         axis.errorbar(position, numbers["mean"], _whiskers([numbers]), color="black", capsize=4)
-    axis.set_xticks(range(len(arms)), list(arms), rotation=20, ha="right")
+    axis.set_xticks(range(len(rows)), list(rows), rotation=20, ha="right")
 
 
-def _draw_lines(axis: Any, arms: dict[str, dict[str, Any]], design: StudyDesign) -> None:
+def _draw_lines(axis: Any, arms: dict[str, Any], design: StudyDesign) -> None:
+    """Arms without the varied key are level lines with their interval as a band."""
     ((key, values),) = design.grid.items()
-    for arm, grid in arms.items():
-        present = [value for value in values if f"{key}={value}" in grid]
-        numbers = [grid[f"{key}={value}"] for value in present]
+    for number, (arm, below) in enumerate(arms.items()):
+        color = f"C{number}"
+        if "mean" in below:
+            axis.axhline(below["mean"], color=color, linestyle="--", label=arm)
+            axis.axhspan(below["low"], below["high"], color=color, alpha=0.12, linewidth=0)
+            continue
+        present = [value for value in values if f"{key}={value}" in below]
+        numbers = [below[f"{key}={value}"] for value in present]
         means = [number["mean"] for number in numbers]
-        axis.errorbar(present, means, _whiskers(numbers), marker="o", capsize=3, label=arm)
-    if all(isinstance(value, int | float) and value > 0 for value in values):
+        axis.errorbar(
+            present, means, _whiskers(numbers), marker="o", capsize=3, color=color, label=arm
+        )
+    if all(_is_number(value) and value > 0 for value in values):
         axis.set_xscale("log")
         axis.set_xticks(values, [str(value) for value in values])
         axis.minorticks_off()
@@ -113,12 +83,21 @@ def _draw_lines(axis: Any, arms: dict[str, dict[str, Any]], design: StudyDesign)
         axis.legend(frameon=False)
 
 
-def _whiskers(numbers: list[dict[str, Any]]) -> np.ndarray:
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _whiskers(numbers: list[_Numbers]) -> np.ndarray:
     below = [max(number["mean"] - number["low"], 0.0) for number in numbers]
     above = [max(number["high"] - number["mean"], 0.0) for number in numbers]
     return np.array([below, above])
 
 
-def _measure(summary: Summary) -> str:
-    text = str(summary)
-    return "normalized score" if "normalized_score_100" in text else "return"
+def _measure(summary: dict[str, Any]) -> str:
+    for arms in summary.values():
+        for numbers in _flat(arms).values():
+            return _NAMES.get(numbers["measure"], str(numbers["measure"]))
+    return ""
+
+
+_NAMES = {"normalized_score_100": "normalized score", "return_raw": "return", "top1": "accuracy"}

@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner
 
 from retrieve_rl.cli.app import app
-from retrieve_rl.study import ablate as study
 
 TINY = {
     "data.num_experts": 2,
@@ -179,7 +178,7 @@ def test_go_is_listed_beside_the_other_paper():
     papers = {row["name"]: row["paper"] for row in listed["tasks"]}
     assert papers["go9"] == "go" and papers["hopper-medium"] == "reframe"
     presets = [(row["name"], row["steps"]) for row in listed["presets"] if row["paper"] == "go"]
-    assert [name for name, _ in presets] == ["smoke", "quick", "default"]
+    assert [name for name, _ in presets] == ["smoke", "quick", "default", "paper"]
     assert [steps for _, steps in presets] == sorted(steps for _, steps in presets)
     assert "go9" in invoke("list", "tasks").stdout
 
@@ -196,28 +195,6 @@ def test_verify_finds_a_flipped_byte(trained, tmp_path):
     assert found.exit_code == 5
     assert json.loads(found.stdout)["damaged"] and str(state) in found.stderr
     assert invoke("verify", tmp_path / "nothing").exit_code == 5
-
-
-def test_ablate_hands_over_and_fails_with_its_cells(root, monkeypatch):
-    given = {}
-
-    def ablate(name, **options):
-        given.update(options, name=name)
-        numbers = {"mean": 1.0, "low": 0.0, "high": 2.0, "measure": "return_raw", "episodes": 2}
-        return {
-            "name": name,
-            "summary": {"hopper-medium": {"reframe": numbers}},
-            "cells": [{"status": "ok"}, {"status": "failed"}],
-            "failed": 1,
-            "files": ["report.json"],
-        }
-
-    monkeypatch.setattr(study, "ablate", ablate)
-    ended = invoke("ablate", "memory-size", "--seed", 3, "--set", "train.steps=2", "--runs", root)
-    assert ended.exit_code == 6 and "1 of 2 cells failed" in ended.stderr
-    assert "report.json" in ended.stdout and "hopper-medium reframe" in ended.stdout
-    assert (given["name"], given["seed"], given["root"]) == ("memory-size", 3, root)
-    assert given["settings"] == ["train.steps=2"] and given["task"] is None
 
 
 def test_a_gpu_that_is_not_there(tmp_path, monkeypatch):

@@ -1,103 +1,164 @@
-"""A small study end to end: cells run once, failures are recorded, interruptions resume."""
+"""A study end to end: cells run once, failures are recorded, interruptions resume."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from retrieve_rl.errors import Interrupted, UsageError
-from retrieve_rl.progress import Reporter
-from retrieve_rl.reframe import train
+from retrieve_rl.errors import DataError, Interrupted, UsageError
 from retrieve_rl.signals import StopRequest
-from retrieve_rl.study.ablate import ablate
 
-DESIGN = """
-title = "Tiny"
-tasks = ["hopper-medium"]
-arms = ["bc-experts"]
-preset = "smoke"
-seeds = [0]
+FAILING = """
+title = "Failing"
+tasks = ["easy"]
+arms = ["plain"]
+preset = "quick"
 [grid]
-"data.num_experts" = [2, 1]
+ends = ["badly", "unexpectedly", "well"]
 """
-SMALL = ["backbone=mlp", "mlp.width=8", "train.steps=2", "evaluate.episodes=2"]
 
 
-@pytest.fixture
-def go(short_data, tmp_path):
-    def go(text=DESIGN, **options):
-        study = tmp_path / "tiny.toml"
-        study.write_text(text)
-        arguments = {
-            "task": None,
-            "preset": None,
-            "seed": None,
-            "settings": SMALL,
-            "root": tmp_path / "runs",
-            "out": None,
-            "reporter": Reporter(verbosity=-1),
-            "stop": StopRequest(),
-            "force": False,
-            "dry_run": False,
-        }
-        return ablate(str(study), **{**arguments, **options})
-
-    return go
-
-
-def test_two_cells_then_nothing_left_to_do(go, tmp_path, monkeypatch):
+def test_a_report_with_named_numbers(go, tmp_path):
     report = go()
-    assert [cell.get("error") for cell in report["cells"]] == [None, None]
-    numbers = report["summary"]["hopper-medium"]["bc-experts"]
-    assert list(numbers) == ["data.num_experts=2", "data.num_experts=1"]
-    assert all(cell["steps"] == 2 and cell["episodes"] == 2 for cell in numbers.values())
+    assert report["failed"] == 0 and report["notes"] == [] and len(report["cells"]) == 12
+    row = report["summary"]["easy"]["ours"]["size=2"]
+    assert 20.0 < row["low"] < row["mean"] < row["high"] < 30.0
+    assert (row["seeds"], row["episodes"], row["steps"], row["parameters"]) == (3, 12, 2, 7)
+    assert row["difference"]["less"] == "plain size=2" and 4.0 < row["difference"]["mean"] < 6.0
+    assert row["conditions"]["half"]["score"]["mean"] == pytest.approx(row["mean"] / 2)
     path, figure = report["files"]
-    assert path == str(tmp_path / "runs" / "reports" / "tiny" / "report.json")
-    written = json.loads((tmp_path / "runs" / "reports" / "tiny" / "report.json").read_text())
-    assert written["summary"] == json.loads(json.dumps(report["summary"]))
+    assert path == str(tmp_path / "runs" / "reports" / "stub" / "report.json")
+    assert json.loads((tmp_path / "runs/reports/stub/report.json").read_text()) == json.loads(
+        json.dumps({name: value for name, value in report.items() if name != "files"})
+    )
     assert figure.endswith("report.png")
 
-    def fail(config, run):
-        raise AssertionError("computed again")
 
-    monkeypatch.setattr(train, "train_policy", fail)
+def test_what_is_done_is_not_computed_again(go, steps_taken, tmp_path):
+    first = go()
+    taken = steps_taken()
+    assert len(taken) == 24
     again = go(out=tmp_path / "elsewhere.json")
-    assert again["summary"] == report["summary"] and again["cells"] == report["cells"]
-    assert (tmp_path / "elsewhere.png").is_file()
-    planned = go(dry_run=True)
-    assert [cell["status"] for cell in planned["cells"]] == ["done", "done"]
+    assert steps_taken() == taken and again["summary"] == first["summary"]
+    assert again["cells"] == first["cells"] and (tmp_path / "elsewhere.png").is_file()
+    go(force=True)
+    assert len(steps_taken()) == 48
+
+
+def test_a_committed_cell_counts_on_another_machine(go, steps_taken, tmp_path):
+    """The folder of cells alone is enough: no runs, other paths."""
+    first = go()
+    taken = len(steps_taken())
+    other = tmp_path / "other"
+    other.mkdir()
+    report = go(root=other, settings=['folder="/elsewhere"'])
+    assert report["summary"] == first["summary"] and len(steps_taken()) == taken
+    assert list(other.glob("train-policy/*")) == []
+
+
+def test_a_run_that_is_done_becomes_a_cell(go, steps_taken, tmp_path):
+    go()
+    taken = len(steps_taken())
+    go(folder=tmp_path / "cells-2")
+    assert len(steps_taken()) == taken
+    assert len(list((tmp_path / "cells-2").glob("quick/easy/*.json"))) == 12
 
 
 def test_a_failed_cell_does_not_stop_the_others(go):
-    report = go(DESIGN.replace("[2, 1]", "[1000, 1]"))
-    assert report["failed"] == 1
-    failed, done = report["cells"]
-    assert failed["status"] == "failed" and "data.num_experts = 1000" in failed["error"]
-    assert done["status"] == "ok"
-    assert list(report["summary"]["hopper-medium"]["bc-experts"]) == ["data.num_experts=1"]
+    report = go(FAILING)
+    assert report["failed"] == 2
+    badly, unexpectedly, well = report["cells"]
+    assert badly["error"] == "size 1 ends badly" and badly["status"] == "failed"
+    assert unexpectedly["error"] == "ValueError: two lines"
+    assert well["status"] == "ok"
+    assert list(report["summary"]["easy"]["plain"]) == ["ends=well"]
 
 
-def test_nothing_runs_in_a_dry_run_or_with_a_bad_cell(go, tmp_path):
-    planned = go(dry_run=True)
-    assert [cell["status"] for cell in planned["cells"]] == ["to do", "to do"]
-    assert planned["cells"][0]["cell"] == "hopper-medium bc-experts data.num_experts=2 seed=0"
-    with pytest.raises(UsageError):
-        go(DESIGN.replace("[2, 1]", "[1, 0]"))
-    assert not (tmp_path / "runs").exists()
+def test_a_failed_cell_is_tried_again(go):
+    assert go(FAILING)["failed"] == 2
+    assert go(FAILING.replace('"badly", ', ""))["failed"] == 1
 
 
-def test_an_interrupted_study_keeps_its_finished_cells(go, tmp_path, monkeypatch):
-    real, started = train.train_policy, []
+def test_cells_that_are_the_same_are_computed_once(go, steps_taken):
+    twice = """
+title = "Twice"
+tasks = ["easy"]
+arms = ["plain"]
+preset = "quick"
+[grid]
+size = [1]
+[[also]]
+arms = ["plain"]
+"""
+    report = go(twice)
+    assert len(steps_taken()) == 2 and len(report["cells"]) == 2
+    rows = report["summary"]["easy"]["plain"]
+    assert list(rows) == ["size=1", "as the arm"]
+    assert rows["size=1"]["mean"] == rows["as the arm"]["mean"]
 
-    def stop_in_the_second(config, run):
-        started.append(config.data.num_experts)
-        if len(started) == 2:
-            run.stop.signal_number = 2
-            run.stop.raise_if_requested("nothing")
-        return real(config, run)
 
-    monkeypatch.setattr(train, "train_policy", stop_in_the_second)
-    with pytest.raises(Interrupted):
-        go()
+def test_an_interrupted_study_keeps_its_finished_cells(go, steps_taken, tmp_path):
+    class StopAtStep(StopRequest):
+        """Is requested once the seventh step is taken, in the middle of the fourth cell."""
+
+        @property
+        def requested(self):
+            if len(steps_taken()) >= 7:
+                self.signal_number = 15
+            return self.signal_number is not None
+
+        def raise_if_requested(self, saved):
+            if self.requested:
+                raise Interrupted(f"stopped; {saved}", 15)
+
+    with pytest.raises(Interrupted, match="the count is saved"):
+        go(stop=StopAtStep())
     assert not (tmp_path / "runs" / "reports").exists()
+    assert len(list((tmp_path / "cells").glob("quick/easy/*.json"))) == 3
     assert go()["failed"] == 0
-    assert started == [2, 1, 1]
+    assert len(steps_taken()) == 24  # none twice
+
+
+def test_a_plan_writes_nothing_and_knows_the_time_where_it_can(go, dry, tmp_path):
+    planned = dry()
+    assert not (tmp_path / "cells").exists() and not (tmp_path / "runs").exists()
+    assert (planned["done"], planned["to_do"]) == (0, 12)
+    assert planned["expected_seconds"] is None and planned["expected_from"] == 0
+    assert planned["cells"][0]["cell"] == "easy plain size=2 seed=0"
+    assert planned["cells"][0]["status"] == "to do"
+    go()
+    more = dry(settings=["steps=3"])
+    assert (more["done"], more["to_do"], more["expected_from"]) == (0, 12, 12)
+    assert more["expected_seconds"] == 12 * 61.0
+    finished = dry()
+    assert (finished["done"], finished["expected_seconds"]) == (12, 0.0)
+    assert {cell["status"] for cell in finished["cells"]} == {"done"}
+
+
+def test_nothing_runs_where_a_cell_cannot_be_configured(go, steps_taken):
+    with pytest.raises(UsageError, match="size"):
+        go(FAILING.replace("[grid]", '[grid]\nsize = [1, "big"]'))
+    assert steps_taken() == []
+
+
+def test_results_of_two_versions_are_refused(go, stub, tmp_path, monkeypatch):
+    """A file that claims the key of today and another version of the results."""
+    go()
+    path = next((tmp_path / "cells").glob("quick/easy/*.json"))
+    path.write_text(path.read_text().replace('"results_version": 1,', '"results_version": 2,'))
+    with pytest.raises(DataError, match="several versions of stub.*1: .*; 2: "):
+        go()
+
+
+def test_a_new_version_has_other_cells(go, dry, stub, monkeypatch):
+    go()
+    monkeypatch.setattr(stub, "PAPER", replace(stub.PAPER, results_version=2))
+    assert dry()["done"] == 0
+
+
+def test_data_that_differs_in_its_bytes_is_told(go, tmp_path):
+    go()
+    path = next((tmp_path / "cells").glob("quick/easy/*.json"))
+    path.write_text(path.read_text().replace('{"stub data":"ab"}', '{"stub data":"cd"}'))
+    (note,) = go()["notes"]
+    assert "stub data differs in its bytes between cells" in note

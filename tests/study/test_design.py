@@ -1,11 +1,12 @@
-"""Designs: validated whole, expanded in a fixed order."""
+"""Designs: validated whole, expanded in a fixed order, of either paper."""
 
 import pytest
 
+from retrieve_rl.cli.papers import paper_of_task
 from retrieve_rl.config import named_files
 from retrieve_rl.errors import UsageError
-from retrieve_rl.reframe.config import config_hash
-from retrieve_rl.study.design import StudyDesign, cells, load_design
+from retrieve_rl.study import design
+from retrieve_rl.study.design import load_design
 
 DESIGN = """
 title = "T"
@@ -16,6 +17,26 @@ seeds = [1, 0]
 [grid]
 "data.num_experts" = [3, 1]
 """
+GO = """
+title = "G"
+tasks = ["go9"]
+arms = ["retrieval"]
+preset = "smoke"
+[settings]
+"index.num_neighbors" = 20
+"retrieval.dropout" = 0.5
+[grid]
+"retrieval.num_neighbors" = [1, 20]
+[[also]]
+arms = ["baseline"]
+[[also]]
+arms = ["retrieval"]
+grid = { "retrieval.dropout" = [0.0] }
+"""
+
+
+def cells(text_design, settings=()):
+    return design.cells(text_design, paper_of_task, settings)
 
 
 @pytest.fixture
@@ -38,17 +59,45 @@ def test_every_combination_is_a_cell_in_order(write):
         "hopper-medium backbone data.num_experts=1 seed=0",
         "hopper-medium reframe data.num_experts=3 seed=1",
     ]
-    assert len({config_hash(cell.config) for cell in grid}) == 16
+    assert len({cell.key for cell in grid}) == 16
     for cell in grid:
         assert cell.config.data.num_experts == cell.settings["data.num_experts"]
         assert (cell.config.task, cell.config.arm) == (cell.task, cell.arm)
         assert (cell.config.seed, cell.config.preset) == (cell.seed, "smoke")
 
 
+def test_a_study_of_go_with_blocks_of_its_own(write):
+    grid = cells(load_design(write(GO)))
+    assert [cell.label for cell in grid] == [
+        "go9 retrieval retrieval.num_neighbors=1 seed=0",
+        "go9 retrieval retrieval.num_neighbors=20 seed=0",
+        "go9 baseline seed=0",
+        "go9 retrieval retrieval.dropout=0.0 seed=0",
+    ]
+    assert {cell.config.index.num_neighbors for cell in grid} == {20}
+    assert [cell.config.retrieval.dropout for cell in grid] == [0.5, 0.5, 0.5, 0.0]
+    assert {cell.paper.name for cell in grid} == {"go"}
+    assert len({cell.key for cell in grid}) == 4
+
+
+def test_a_study_is_of_one_paper(write):
+    with pytest.raises(UsageError, match="one paper.*hopper-medium is of reframe, go9 is of go"):
+        cells(load_design(write(DESIGN.replace('"walker2d-medium"', '"go9"'))))
+
+
 def test_options_narrow_a_study(write):
-    design = load_design(write(DESIGN), task="hopper-medium-replay", preset="quick", seed=7)
-    assert (design.tasks, design.preset, design.seeds) == (["hopper-medium-replay"], "quick", [7])
-    assert len(cells(design)) == 4
+    narrow = load_design(write(DESIGN), task="hopper-medium-replay", preset="quick", seed=7)
+    assert (narrow.tasks, narrow.preset, narrow.seeds) == (["hopper-medium-replay"], "quick", [7])
+    assert len(cells(narrow)) == 4
+
+
+def test_a_table_called_like_a_preset_holds_for_it_alone(write):
+    text = DESIGN + '[quick]\nseeds = [5]\n[paper.grid]\n"data.num_experts" = [60]\n'
+    assert load_design(write(text)).seeds == [1, 0]
+    assert load_design(write(text), preset="quick").seeds == [5]
+    assert load_design(write(text), preset="paper").grid == {"data.num_experts": [60]}
+    of_the_study = text.replace('preset = "smoke"', 'preset = "quick"')
+    assert load_design(write(of_the_study)).seeds == [5]
 
 
 def test_settings_hold_everywhere_and_the_grid_wins(write):
@@ -70,6 +119,7 @@ def test_text_and_lists_can_vary(write):
         (DESIGN.replace("seeds = [1, 0]", "seeds = []"), "seeds"),
         (DESIGN.replace("seeds", "sedes"), "did you mean seeds"),
         (DESIGN.replace("[grid]", "[grid"), "not valid TOML"),
+        (DESIGN + '[[also]]\narm = ["reframe"]', "also"),
     ],
 )
 def test_broken_designs(write, text, message):
@@ -91,9 +141,15 @@ def test_a_cell_that_cannot_be_configured_stops_before_any_runs(write, old, new,
         cells(load_design(write(DESIGN.replace(old, new))))
 
 
-def test_every_shipped_study_expands():
-    for name in named_files("ablations"):
-        design = load_design(name)
-        assert isinstance(design, StudyDesign) and cells(design)
+@pytest.mark.parametrize("preset", [None, "smoke", "quick", "default", "paper"])
+@pytest.mark.parametrize("study", named_files("ablations"))
+def test_every_shipped_study_can_be_planned(study, preset):
+    grid = cells(load_design(study, preset=preset))
+    assert len({cell.key for cell in grid}) == len(grid) > 1
+    if preset == "smoke":
+        assert len(grid) <= 12  # a minute or two
+
+
+def test_an_unknown_study_is_named(write):
     with pytest.raises(UsageError, match="did you mean memory-size"):
         load_design("memory-sizes")

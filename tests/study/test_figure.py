@@ -1,24 +1,13 @@
-"""Summaries of hand-made records, and their figures."""
+"""Figures of hand-made summaries."""
 
 import pytest
 
-from retrieve_rl.study.design import StudyDesign
-from retrieve_rl.study.report import draw, summarize
+from retrieve_rl.study.design import Block, StudyDesign
+from retrieve_rl.study.figure import draw
 
 
-def record(returns, *, arm="a", seed=0, status="ok", settings=None, task="t"):
-    measure = "normalized_score_100"
-    return {
-        "task": task,
-        "arm": arm,
-        "seed": seed,
-        "settings": settings or {},
-        "status": status,
-        "summary": {"measure": measure, "mean": -1.0},
-        "outcomes": [{measure: value, "return_raw": 10 * value} for value in returns],
-        "training": {"steps": 5, "parameters": 7},
-        "timings": {"train_seconds": 2.0 + seed},
-    }
+def numbers(mean):
+    return {"mean": mean, "low": mean - 1.0, "high": mean + 0.5, "measure": "return_raw"}
 
 
 def design(**changes):
@@ -26,57 +15,36 @@ def design(**changes):
     return StudyDesign(**{**fields, **changes})
 
 
-def test_numbers_by_hand():
-    summary = summarize([record([1.0, 3.0]), record([6.0, 6.0], seed=1), record([5.0], arm="b")])
-    found = summary["t"]["a"]
-    assert found["mean"] == 4.0 and found["low"] < 4.0 < found["high"]
-    assert (found["episodes"], found["seeds"]) == (4, 2)
-    assert (found["steps"], found["parameters"], found["train_seconds"]) == (5, 7, 2.5)
-    assert found["measure"] == "normalized_score_100"
-    other = summary["t"]["b"]
-    assert (other["mean"], other["low"], other["high"], other["episodes"]) == (5.0, 5.0, 5.0, 1)
-
-
-def test_the_grid_is_a_level_of_its_own():
-    records = [record([float(n)], settings={"data.num_experts": n}) for n in (60, 1)]
-    summary = summarize(records)
-    assert list(summary["t"]["a"]) == ["data.num_experts=60", "data.num_experts=1"]
-    assert summary["t"]["a"]["data.num_experts=60"]["mean"] == 60.0
-
-
-def test_failed_cells_do_not_enter():
-    failed = {"task": "t", "arm": "b", "settings": {}, "status": "failed", "error": "no"}
-    summary = summarize([record([1.0]), failed])
-    assert list(summary["t"]) == ["a"]
-    assert summarize([failed]) == {} == summarize([])
-
-
-BARS = [record([1.0, 2.0]), record([3.0], arm="b")]
-LINES = [record([float(n)], settings={"k": n}, arm=arm) for n in (60, 1) for arm in "ab"]
-TWO_KEYS = [record([1.0], settings={"k": n, "l": "x"}) for n in (1, 2)]
-TEXT = [record([1.0], settings={"k": text}) for text in ("x", "y")]
+BARS = {"t": {"a": numbers(1.0), "b": numbers(3.0)}}
+LINES = {"t": {arm: {f"k={n}": numbers(float(n)) for n in (60, 1)} for arm in "ab"}}
+LEVEL = {"t": {"a": LINES["t"]["a"], "base": numbers(3.0)}}
+TEXT = {"t": {"a": {"k=x": numbers(1.0), "k=y": numbers(2.0)}}}
+TWO_KEYS = {"t": {"a": {"k=1 l=x": numbers(1.0), "k=2 l=x": numbers(1.0)}}}
+ALSO = {"t": {"a": {"k=1": numbers(1.0), "l=2": numbers(1.0), "as the arm": numbers(2.0)}}}
 
 
 @pytest.mark.parametrize(
-    "records, changes",
+    "summary, changes",
     [
         (BARS, {}),
-        (BARS + [record([1.0], task="u")], {"tasks": ["t", "u"]}),
+        ({**BARS, "u": {"a": numbers(1.0)}}, {"tasks": ["t", "u"]}),
         (LINES, {"grid": {"k": [60, 1]}}),
-        (LINES[:1], {"grid": {"k": [60, 1]}}),
+        ({"t": {"a": {"k=1": numbers(1.0)}}}, {"grid": {"k": [60, 1]}}),
+        (LEVEL, {"grid": {"k": [60, 1]}, "also": [Block(arms=["base"])]}),
         (TEXT, {"grid": {"k": ["x", "y"]}}),
         (TWO_KEYS, {"grid": {"k": [1, 2], "l": ["x"]}}),
-        ([], {}),
-        ([], {"grid": {"k": [60, 1]}}),
+        (ALSO, {"grid": {"k": [1]}, "also": [Block(arms=["a"], grid={"l": [2]})]}),
+        ({}, {}),
+        ({}, {"grid": {"k": [60, 1]}}),
     ],
 )
-def test_a_figure_is_written_whatever_is_there(tmp_path, records, changes):
+def test_a_figure_is_written_whatever_is_there(tmp_path, summary, changes):
     path = tmp_path / "figure.png"
-    draw(summarize(records), design(**changes), path)
+    draw(summary, design(**changes), path)
     assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5000
 
 
 def test_the_same_numbers_draw_the_same_bytes(tmp_path):
     for name in ("a.png", "b.png"):
-        draw(summarize(BARS), design(), tmp_path / name)
+        draw(BARS, design(), tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -1,0 +1,153 @@
+"""The commands over many runs: a study."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Option
+
+from retrieve_rl.cli.device import prepare
+from retrieve_rl.cli.options import Output, Place
+from retrieve_rl.cli.output import print_json, print_table
+from retrieve_rl.cli.papers import paper_of_task
+from retrieve_rl.errors import GateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+Cells = Annotated[
+    Path | None,
+    Option(
+        "--cells",
+        metavar="DIR",
+        envvar="RRL_CELLS",
+        file_okay=False,
+        show_default="experiments/results/cells of the checkout, else cells/ beside the runs",
+        help="Where finished cells are kept; what is there counts as done.",
+    ),
+]
+_INTERVAL = ("mean", "low", "high")
+_NUMBERS = ("measure", "mean", "low", "high", "episodes", "seeds", "steps")
+
+
+def ablate(
+    name: Annotated[str, Argument(metavar="NAME|FILE.toml", help="See experiments/ablations.")],
+    place: Place,
+    output: Output,
+    task: Annotated[
+        str | None, Option(metavar="NAME|FILE.toml", show_default="the study's", help="One task.")
+    ] = None,
+    preset: Annotated[
+        str | None, Option(metavar="NAME", show_default="the study's", help="Budget of a cell.")
+    ] = None,
+    seed: Annotated[int | None, Option(min=0, show_default="the study's", help="One seed.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        Option("--set", metavar="KEY=VALUE", show_default="none", help="In every cell; repeat."),
+    ] = None,
+    cells: Cells = None,
+    jobs: Annotated[
+        int, Option(min=1, help="Cells at once; the cores are divided among them.")
+    ] = 1,
+) -> None:
+    """Run a study, cell by cell, and compare its cells.
+
+    A cell is a run of train-policy and its evaluation. One that is done is not
+    computed again, wherever it was. Exits 6 where a cell failed.
+    """
+    from retrieve_rl.signals import stop_on_signals
+    from retrieve_rl.study import ablate as study
+
+    asked = study.Asked(name, task, preset, seed, settings or ())
+    if place.dry_run:
+        _print_plan(study.plan(asked, paper_of_task, root=place.root, folder=cells), output)
+        return
+    with stop_on_signals() as stop:
+        report = study.ablate(
+            asked,
+            paper_of_task,
+            root=place.root,
+            folder=cells,
+            out=place.out,
+            reporter=output.reporter,
+            stop=stop,
+            force=place.force,
+            jobs=jobs,
+            prepare=partial(prepare, place.device),
+        )
+    _print_report(report, output)
+    if report["failed"]:
+        raise GateError(f"{report['failed']} of {len(report['cells'])} cells failed")
+
+
+def _print_plan(plan: "Mapping[str, Any]", output: Output) -> None:
+    if output.as_json:
+        print_json(plan)
+        return
+    from retrieve_rl.progress import in_words
+
+    def told(seconds: float | None) -> str:
+        return "unknown" if seconds is None else in_words(seconds)
+
+    rows = [
+        (cell["cell"], cell["status"], told(cell["expected_seconds"]), cell["run"])
+        for cell in plan["cells"]
+    ]
+    columns = ("cell", "status", "time", "run")
+    print_table("dry run: nothing was written", columns, rows)
+    known, left = plan["expected_from"], plan["expected_seconds"]
+    because = f"by {known} finished cells" if known else "no cell is finished"
+    print(
+        f"{len(rows)} cells of preset {plan['preset']}: {plan['done']} done, {plan['to_do']} to do;"
+        f" time expected, one after the other: {told(left)} ({because})"
+    )
+
+
+def _print_report(report: "Mapping[str, Any]", output: Output) -> None:
+    if output.as_json:
+        print_json(report)
+        return
+    for file in report["files"]:
+        print(file)
+    rows = list(_leaves(report["summary"], ()))
+    of = {numbers.get("interval") for _, numbers in rows}
+    lines = [
+        [" ".join(path), *(numbers.get(name) for name in _NUMBERS), _difference(numbers)]
+        for path, numbers in rows
+    ]
+    print_table(str(report["title"]), ("cells", *_NUMBERS, "paired difference"), lines)
+    _print_conditions(rows)
+    print("95% intervals: " + "; ".join(sorted(filter(None, of))))
+    for note in report["notes"]:
+        print(note)
+
+
+def _print_conditions(rows: "Sequence[tuple[tuple[str, ...], Mapping[str, Any]]]") -> None:
+    lines = [
+        (" ".join(path), condition, measure, {name: found[name] for name in _INTERVAL})
+        for path, numbers in rows
+        for condition, measures in numbers.get("conditions", {}).items()
+        for measure, found in measures.items()
+    ]
+    if lines:
+        columns = ("cells", "condition", "measure", "mean [95% interval]")
+        print_table("under other conditions", columns, lines)
+
+
+def _difference(numbers: "Mapping[str, Any]") -> str | None:
+    """ "+1.2 [0.3, 2.1] to baseline"."""
+    found = numbers.get("difference")
+    if not found:
+        return None
+    ends = f"[{found['low']:+.4g}, {found['high']:+.4g}]"
+    return f"{found['mean']:+.4g} {ends} to {found['less']}"
+
+
+def _leaves(
+    summary: "Mapping[str, Any]", path: tuple[str, ...]
+) -> "Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]":
+    if "mean" in summary:
+        yield path, summary
+        return
+    for name, below in summary.items():
+        yield from _leaves(below, (*path, name))

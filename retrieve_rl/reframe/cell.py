@@ -1,0 +1,62 @@
+"""What a study reads of a Re:Frame config and of its result."""
+
+from pathlib import Path
+from typing import Any
+
+from retrieve_rl import artifacts
+from retrieve_rl.errors import DataError
+from retrieve_rl.reframe.config import ReframeConfig
+from retrieve_rl.reframe.d4rl import copy_path
+from retrieve_rl.reframe.datasets import FILE_ENDINGS
+from retrieve_rl.reframe.recipes import find_recipe
+from retrieve_rl.results import Measurements, RunResult
+
+_MEASURES = ("return_raw", "normalized_score_100", "length")
+
+
+def identity(config: ReframeConfig) -> dict[str, Any]:
+    """The config with its data named by recipe and version, or by digest, instead of a path.
+
+    Raises:
+      DataError: a file of data is not there.
+    """
+    facts = config.model_dump(mode="json")
+    names = {"dataset": config.data.dataset_id, "experts": config.data.experts_id}
+    return {**facts, "data": {**facts["data"], **{k: _version(v) for k, v in names.items()}}}
+
+
+def digests(result: RunResult) -> dict[str, str]:
+    """Recipe and version of the data set and of the experts -> sha256 of the arrays."""
+    inputs = [result.inputs[role] for role in ("dataset", "experts")]
+    return {data["recipe"] or data["id"]: data["sha256"] for data in inputs}
+
+
+def measurements(result: RunResult) -> Measurements:
+    """One a rollout, named by the seed of its first state."""
+    outcomes = result.outcomes
+    measures = [name for name in _MEASURES if outcomes and name in outcomes[0]]
+    values = {name: [outcome[name] for outcome in outcomes] for name in measures}
+    return Measurements([outcome["seed"] for outcome in outcomes], [], values)
+
+
+def conditions(result: RunResult) -> dict[str, dict[str, Any]]:
+    """How far the actions are from an expert's with the memory, without and with a random one."""
+    distances = (result.retrieval or {}).get("distance_to_expert") or {}
+    return {
+        name: {"distance_to_expert": {"mean": distances[name], "low": None, "high": None}}
+        for name in ("memory", "empty", "random")
+        if name in distances
+    }
+
+
+def _version(name: str) -> str:
+    if name.startswith("rrl/"):
+        return find_recipe(name).name
+    if name.startswith("d4rl/"):
+        manifest = artifacts.read_manifest(copy_path(name))
+        return f"{name}@{manifest.metadata['arrays_sha256']}"
+    if name.endswith(FILE_ENDINGS):
+        if not Path(name).is_file():
+            raise DataError(f"{name} does not exist: a cell is known by the bytes of its data")
+        return f"file@{artifacts.sha256_of(Path(name))}"
+    return name

@@ -1,0 +1,46 @@
+"""What a study must be told of a paper; the command line knows the papers and hands one over."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from retrieve_rl.config import RunConfig
+from retrieve_rl.results import Measurements, RunResult
+from retrieve_rl.runs import RunFn
+
+
+@dataclass(frozen=True)
+class Paper:
+    """One paper's experiments, as far as a study calls them.
+
+    Attributes:
+      name: as a config's `paper` says.
+      results_version: of what its configs compute now.
+      resolve: (task, preset=, arm=, seed=, settings=) -> config.
+      config_hash: of a config; names its run's folder.
+      identity: of a config, all that determines its numbers, on any machine: no path, and the data
+        by recipe or digest.
+      training: -> what `rrl train-policy` calls; slow to import.
+      evaluation: -> what `rrl evaluate` calls, with `trained=FOLDER`, where it says more than the
+        training's own evaluation; else None.
+      measurements: the outcomes of a result, as columns.
+      conditions: of a result, name of the condition -> measure -> mean, low and high.
+      digests: of a result, name of the data it was computed from -> digest of its arrays.
+    """
+
+    name: str
+    results_version: int
+    resolve: Callable[..., RunConfig]
+    config_hash: Callable[[Any], str]
+    identity: Callable[[Any], dict[str, Any]]
+    training: Callable[[], RunFn]
+    evaluation: Callable[[], Callable[..., RunResult]] | None
+    measurements: Callable[[RunResult], Measurements]
+    conditions: Callable[[RunResult], dict[str, dict[str, Any]]]
+    digests: Callable[[RunResult], dict[str, str]]
+
+
+PaperOf = Callable[[str], Paper]
+"""From a task's name to its paper; a function of a module, so that other processes find it.
+
+Raises UsageError where there is no such task."""

@@ -1,0 +1,54 @@
+"""One cell: an ordinary training run and its evaluation, or the file that says it is done."""
+
+from functools import partial
+from pathlib import Path
+
+from retrieve_rl.progress import Reporter
+from retrieve_rl.results import RunResult, run_folder
+from retrieve_rl.runs import RunFn, carry_out
+from retrieve_rl.signals import StopRequest
+from retrieve_rl.study.cell_files import CellResult, find_cell, write_cell
+from retrieve_rl.study.design import Cell
+
+
+def run_cell(
+    cell: Cell, root: Path, folder: Path, reporter: Reporter, stop: StopRequest, *, force: bool
+) -> CellResult:
+    """Does what is left of the cell and writes its file.
+
+    Args:
+      root: where runs lie; an unfinished one goes on there.
+      folder: of finished cells.
+      force: compute it again, whatever is there.
+
+    Raises:
+      RrlError: whatever a run raises.
+      Interrupted: a signal; what was trained is saved.
+    """
+    found = None if force else find_cell(cell, folder)
+    if found is not None:
+        return found
+
+    def finish(command: str, run_fn: RunFn) -> RunResult:
+        place = run_place(cell, command, root)
+        return carry_out(run_fn, cell.config, place, root, reporter, stop, force=force).result
+
+    results = [finish("train-policy", cell.paper.training())]
+    if cell.paper.evaluation is not None:
+        trained = run_place(cell, "train-policy", root)
+        judge = partial(cell.paper.evaluation(), trained=trained)
+        results.append(finish("evaluate", judge))
+    return write_cell(cell, results, folder)
+
+
+def run_place(cell: Cell, command: str, root: Path) -> Path:
+    """The folder of one of the cell's runs, the same as by the command itself."""
+    return run_folder(
+        root,
+        command,
+        task=cell.task,
+        arm=cell.arm,
+        preset=cell.config.preset,
+        seed=cell.seed,
+        config_hash=cell.paper.config_hash(cell.config),
+    )

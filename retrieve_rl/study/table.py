@@ -1,0 +1,191 @@
+"""From a study's cells to named numbers."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from retrieve_rl.errors import DataError
+from retrieve_rl.study.cell_files import CellResult
+from retrieve_rl.study.design import StudyDesign
+from retrieve_rl.study.execute import Ended
+from retrieve_rl.study.intervals import (
+    Estimate,
+    NamedScores,
+    Scores,
+    interquartile_mean_over_tasks,
+    interval_of_means,
+    mean_over_tasks,
+    paired_differences,
+)
+
+Summary = dict[str, Any]
+UNCHANGED = "as the arm"
+"""The row of an arm whose grid varies in other rows."""
+_Group = dict[int, CellResult]
+"""The results of one row of the table, by seed."""
+
+
+def summarize(ended: Sequence[Ended], design: StudyDesign) -> Summary:
+    """task -> arm -> varied values -> the row's numbers; without a grid the last level is left out.
+
+    `mean`, `low` and `high` are over seeds and episodes, `interval` says what of. `difference` is
+    paired with the same row of the reference arm, or with its first one.
+    """
+    summary: Summary = {}
+    for task, rows in _rows(ended).items():
+        arms = summary.setdefault(task, {})
+        with_grid = {arm for arm, varied in rows if varied}
+        for (arm, varied), group in rows.items():
+            numbers = _numbers(group)
+            against = _reference(rows, (arm, varied), design.reference_arm)
+            if against is not None:
+                numbers["difference"] = _difference(group, rows[against], " ".join(against).strip())
+            if arm in with_grid:
+                arms.setdefault(arm, {})[varied or UNCHANGED] = numbers
+            else:
+                arms[arm] = numbers
+    return summary
+
+
+def over_tasks(ended: Sequence[Ended]) -> Summary:
+    """arm -> varied values ("" where nothing varies) -> mean over the tasks, for rows that every
+    task has; nothing for a study of one task."""
+    by_task = _rows(ended)
+    if len(by_task) < 2:
+        return {}
+    shared = [
+        row for row in next(iter(by_task.values())) if all(row in r for r in by_task.values())
+    ]
+    told: Summary = {}
+    for row in shared:
+        groups = [rows[row] for rows in by_task.values()]
+        if len({measure_of(group) for group in groups}) > 1:
+            continue
+        tasks = [[scores(one) for one in group.values()] for group in groups]
+        told.setdefault(row[0], {})[row[1]] = {
+            **_interval(mean_over_tasks(tasks)),
+            "interquartile_mean": _interval(interquartile_mean_over_tasks(tasks)),
+            "tasks": len(tasks),
+        }
+    return told
+
+
+def same_version(ended: Iterable[Ended]) -> None:
+    """Refuses a table of several versions of a paper's results. Raises DataError."""
+    found: dict[str, dict[int, str]] = {}
+    for one in ended:
+        if one.result is not None:
+            versions = found.setdefault(one.result.paper, {})
+            versions.setdefault(one.result.results_version, one.cell.label)
+    for paper, versions in found.items():
+        if len(versions) > 1:
+            told = "; ".join(f"{version}: {label}" for version, label in sorted(versions.items()))
+            raise DataError(
+                f"results of several versions of {paper} do not belong into one table ({told}):"
+                " compute the older ones again"
+            )
+
+
+def unlike_data(ended: Iterable[Ended]) -> list[str]:
+    """A sentence for each data set whose arrays are not the same in all cells."""
+    found: dict[str, set[str]] = {}
+    for one in ended:
+        for name, digest in (one.result.digests if one.result else {}).items():
+            found.setdefault(name, set()).add(digest)
+    return [
+        f"{name} differs in its bytes between cells ({len(digests)} versions: made on several"
+        " processors)"
+        for name, digests in found.items()
+        if len(digests) > 1
+    ]
+
+
+def scores(result: CellResult, measure: str | None = None) -> Scores:
+    """The raw outcomes of a cell, of its headline measure by default."""
+    totals = np.array(result.outcomes.values[measure or result.measure], np.float64)
+    counts = np.array(result.outcomes.counts or np.ones_like(totals), np.float64)
+    return Scores(totals, counts)
+
+
+def measure_of(group: _Group) -> str:
+    return next(iter(group.values())).measure
+
+
+def _rows(ended: Iterable[Ended]) -> dict[str, dict[tuple[str, str], _Group]]:
+    """task -> (arm, varied values) -> finished cells."""
+    found: dict[str, dict[tuple[str, str], _Group]] = {}
+    for one in ended:
+        if one.result is not None:
+            cell = one.cell
+            rows = found.setdefault(cell.task, {})
+            rows.setdefault((cell.arm, cell.varied), {})[cell.seed] = one.result
+    return found
+
+
+def _numbers(group: _Group) -> dict[str, Any]:
+    results = list(group.values())
+    task = [[scores(one) for one in results]]
+    return {
+        **_interval(mean_over_tasks(task)),
+        "interquartile_mean": _interval(interquartile_mean_over_tasks(task)),
+        "episodes": sum(len(run) for run in task[0]),
+        "seeds": len(results),
+        "measure": measure_of(group),
+        "steps": results[0].steps,
+        "parameters": results[0].parameters,
+        "train_seconds": float(np.mean([one.seconds.get("train", 0.0) for one in results])),
+        "conditions": _conditions(results),
+    }
+
+
+def _conditions(results: list[CellResult]) -> dict[str, dict[str, Any]]:
+    """condition -> measure -> mean over seeds; one seed keeps its own interval."""
+    told: dict[str, dict[str, Any]] = {}
+    for name in results[0].conditions:
+        having = [one.conditions[name] for one in results if name in one.conditions]
+        for measure, own in having[0].items():
+            means = [one[measure]["mean"] for one in having]
+            known = [mean for mean in means if mean is not None]
+            if not known:
+                continue
+            found = interval_of_means(known)
+            if len(known) == 1:
+                found = found._replace(low=own["low"], high=own["high"])
+            told.setdefault(name, {})[measure] = _interval(found)
+    return told
+
+
+def _reference(
+    rows: dict[tuple[str, str], _Group], row: tuple[str, str], arm: str
+) -> tuple[str, str] | None:
+    """The row that another is compared with; None for that row itself, or where there is none."""
+    of_arm = [other for other in rows if other[0] == arm]
+    if not of_arm:
+        return None
+    same = (arm, row[1])
+    chosen = same if same in of_arm and row[0] != arm else of_arm[0]
+    return None if chosen == row else chosen
+
+
+def _difference(group: _Group, other: _Group, name: str) -> dict[str, Any] | None:
+    """Paired by seed and evaluation episode; None where nothing can be paired."""
+    if measure_of(group) != measure_of(other):
+        return None
+    differences = paired_differences(_named(group), _named(other))
+    if not differences:
+        return None
+    return {
+        **_interval(mean_over_tasks([differences])),
+        "less": name,
+        "seeds": len(differences),
+        "pairs": sum(len(run) for run in differences),
+    }
+
+
+def _named(group: _Group) -> dict[int, NamedScores]:
+    return {seed: NamedScores(one.outcomes.episodes, scores(one)) for seed, one in group.items()}
+
+
+def _interval(found: Estimate) -> dict[str, Any]:
+    return {"mean": found.mean, "low": found.low, "high": found.high, "interval": found.of}

@@ -1,0 +1,133 @@
+"""`rrl ablate` from the command line, over both papers."""
+
+import json
+
+import pytest
+
+from retrieve_rl.study import ablate as study
+
+RE_FRAME = """
+title = "Tiny"
+tasks = ["hopper-medium"]
+arms = ["bc-experts"]
+preset = "smoke"
+[settings]
+"mlp.width" = 8
+"train.steps" = 2
+"evaluate.episodes" = 2
+[grid]
+"data.num_experts" = [2, 1000]
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "tiny.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_study_hands_over_and_fails_with_its_cells(invoke, tmp_path, monkeypatch):
+    given = {}
+
+    def ablate(asked, paper_of, **options):
+        given.update(options, asked=asked, paper_of=paper_of)
+        numbers = {"mean": 1.0, "low": 0.0, "high": 2.0, "measure": "return_raw", "episodes": 2}
+        return {
+            "title": "T",
+            "summary": {"hopper-medium": {"reframe": {**numbers, "interval": "of episodes"}}},
+            "cells": [{"status": "ok"}, {"status": "failed"}],
+            "notes": ["data differs"],
+            "failed": 1,
+            "files": ["report.json"],
+        }
+
+    monkeypatch.setattr(study, "ablate", ablate)
+    words = ["memory-size", "--seed", 3, "--set", "train.steps=2", "--runs", tmp_path, "--jobs", 2]
+    ended = invoke("ablate", *words)
+    assert ended.exit_code == 6 and "1 of 2 cells failed" in ended.stderr
+    for text in ("report.json", "hopper-medium reframe", "of episodes", "data differs"):
+        assert text in ended.stdout
+    asked = given["asked"]
+    assert (asked.name, asked.seed, asked.task) == ("memory-size", 3, None)
+    assert asked.settings == ["train.steps=2"]
+    assert (given["root"], given["jobs"]) == (tmp_path, 2)
+    assert given["paper_of"]("go9").name == "go"
+
+
+@pytest.mark.usefixtures("own_cache", "short_data")
+def test_a_study_of_reframe(invoke, write, tmp_path):
+    words = ["ablate", write(RE_FRAME), "--runs", tmp_path / "runs", "--cells", tmp_path / "cells"]
+    planned = invoke(*words, "--dry-run")
+    assert planned.exit_code == 0, planned.output
+    assert "2 cells of preset smoke: 0 done, 2 to do" in planned.stdout
+    assert "unknown (no cell is finished)" in planned.stdout
+    assert not (tmp_path / "runs").exists()
+    ended = invoke(*words, "-q", "--json")
+    assert ended.exit_code == 6 and "1 of 2 cells failed" in ended.stderr
+    report = json.loads(ended.stdout)
+    done, failed = report["cells"]
+    assert "data.num_experts = 1000" in failed["error"]
+    row = report["summary"]["hopper-medium"]["bc-experts"]["data.num_experts=2"]
+    assert row["measure"] == "normalized_score_100" and row["episodes"] == 2
+    (file,) = (tmp_path / "cells").glob("smoke/hopper-medium/bc-experts-s0-*.json")
+    cell = json.loads(file.read_text())
+    assert cell["identity"]["data"]["dataset"] == "rrl/hopper/medium-short-v0@1"
+    assert set(cell["digests"]) == {"rrl/hopper/medium-short-v0@1", "rrl/hopper/expert-short-v0@1"}
+    assert set(cell["outcomes"]["values"]) == {"return_raw", "normalized_score_100", "length"}
+    assert file.stat().st_size < 6000
+    again = json.loads(invoke(*words, "--dry-run", "--json").stdout)
+    assert (again["done"], again["to_do"]) == (1, 1) and again["expected_seconds"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("own_cache")
+def test_a_study_of_go(invoke, write, tmp_path, random_sgf, go_settings):
+    (tmp_path / "games.sgf").write_bytes(b"".join(random_sgf(seed) for seed in range(60)))
+    from retrieve_rl.go.sources import digest_of_records
+
+    source = {"file": "games.sgf", "sha256": digest_of_records(tmp_path / "games.sgf")}
+    task = tmp_path / "mine.toml"
+    task.write_text(
+        f'paper = "go"\n[data]\nfolder = "{tmp_path}"\n'
+        f'[[data.sources]]\nfile = "games.sgf"\nsha256 = "{source["sha256"]}"\n'
+    )
+    text = f"""
+title = "Tiny"
+tasks = ["{task}"]
+arms = ["retrieval"]
+preset = "smoke"
+[[also]]
+arms = ["baseline"]
+"""
+    words = ["ablate", write(text), "--runs", tmp_path / "runs", "--cells", tmp_path / "cells"]
+    settings = [
+        *go_settings,
+        *("encoder.steps=2", "train.steps=2", "train.batch_size=4", "model.channels=4"),
+        *("model.unroll_steps=1", "held_out.positions=20", "held_out.num_neighbors=[1]"),
+        "held_out.fractions=[0.5]",
+    ]
+    for setting in settings:
+        words += ["--set", setting]
+    ended = invoke(*words, "-q")
+    assert ended.exit_code == 0, ended.output
+    assert "0.5 of the games" in ended.stdout and "random neighbors" in ended.stdout
+    report = json.loads((tmp_path / "runs" / "reports" / "tiny" / "report.json").read_text())
+    rows = report["summary"]["mine"]
+    assert rows["retrieval"]["measure"] == "top1" and 0 <= rows["retrieval"]["mean"] <= 1
+    assert rows["retrieval"]["interval"] == "evaluation episodes only"
+    assert rows["baseline"]["difference"]["pairs"] == rows["retrieval"]["episodes"]
+    assert {"no neighbors", "0.5 of the games"} <= set(rows["retrieval"]["conditions"])
+    assert str(tmp_path) not in "".join(
+        path.read_text() for path in (tmp_path / "cells").rglob("*.json")
+    )
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_two_papers_make_no_study(invoke, write, tmp_path):
+    mixed = write(RE_FRAME.replace('["hopper-medium"]', '["hopper-medium", "go9"]'))
+    refused = invoke("ablate", mixed, "--runs", tmp_path / "runs", "--dry-run")
+    assert refused.exit_code == 2 and "a study is of one paper" in refused.stderr

@@ -1,0 +1,132 @@
+"""Named numbers of hand-made cells."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from retrieve_rl.errors import DataError
+from retrieve_rl.study.cell_files import CellResult, Outcomes
+from retrieve_rl.study.design import StudyDesign
+from retrieve_rl.study.execute import Ended
+from retrieve_rl.study.intervals import EPISODES_ONLY, T_OVER_SEEDS
+from retrieve_rl.study.table import over_tasks, same_version, summarize, unlike_data
+
+
+def ended(values, *, arm="a", seed=0, varied="", task="t", counts=(), measure="score", **changes):
+    fields = {
+        "key": "0",
+        "paper": "stub",
+        "task": task,
+        "arm": arm,
+        "preset": "quick",
+        "seed": seed,
+        "results_version": 1,
+        "identity": {},
+        "digests": {"data": "ab"},
+        "steps": 5,
+        "parameters": 7,
+        "measure": measure,
+        "outcomes": Outcomes(
+            episodes=list(range(len(values))), counts=list(counts), values={measure: values}
+        ),
+        "seconds": {"train": 2.0 + seed},
+        "versions": {},
+        "device": {},
+    }
+    cell = SimpleNamespace(task=task, arm=arm, varied=varied, seed=seed, label=f"{task} {arm}")
+    return Ended(cell, CellResult(**{**fields, **changes}))
+
+
+def table(*rows, arms=("a", "b"), **changes):
+    return summarize(rows, StudyDesign(title="T", tasks=["t"], arms=list(arms), **changes))
+
+
+def test_numbers_by_hand():
+    found = table(ended([1.0, 3.0]), ended([6.0, 6.0], seed=1), ended([5.0], arm="b"))["t"]
+    assert found["a"]["mean"] == 4.0 and found["a"]["interval"] == T_OVER_SEEDS
+    assert (found["a"]["episodes"], found["a"]["seeds"]) == (4, 2)
+    assert (found["a"]["steps"], found["a"]["parameters"]) == (5, 7)
+    assert found["a"]["train_seconds"] == 2.5 and found["a"]["measure"] == "score"
+    assert found["a"]["interquartile_mean"]["mean"] == 4.5  # of 3 and 6, the middle half
+    one = found["b"]
+    assert (one["mean"], one["low"], one["high"], one["interval"]) == (5.0, 5.0, 5.0, EPISODES_ONLY)
+
+
+def test_games_count_for_their_positions():
+    (found,) = table(ended([1.0, 6.0], counts=[2, 8]))["t"].values()
+    assert found["mean"] == 0.7
+
+
+def test_the_grid_is_a_level_of_its_own():
+    rows = [ended([float(n)], varied=f"k={n}") for n in (60, 1)]
+    summary = table(*rows)["t"]["a"]
+    assert list(summary) == ["k=60", "k=1"] and summary["k=60"]["mean"] == 60.0
+
+
+def test_differences_are_to_the_same_row_of_the_reference():
+    rows = [
+        ended([float(n + (10 if arm == "b" else 0)), float(n)], arm=arm, varied=f"k={n}")
+        for arm in "ab"
+        for n in (1, 2)
+    ]
+    found = table(*rows)["t"]
+    assert "difference" not in found["a"]["k=1"]
+    assert found["a"]["k=2"]["difference"]["less"] == "a k=1"
+    assert found["a"]["k=2"]["difference"]["mean"] == 1.0
+    assert found["b"]["k=2"]["difference"]["less"] == "a k=2"
+    assert found["b"]["k=2"]["difference"]["mean"] == 5.0
+    assert found["b"]["k=2"]["difference"]["pairs"] == 2
+
+
+def test_a_reference_without_the_grid_serves_every_row():
+    rows = [ended([3.0], varied="k=1"), ended([4.0], varied="k=2"), ended([1.0], arm="base")]
+    found = table(*rows, reference="base")["t"]
+    assert [found["a"][f"k={n}"]["difference"]["mean"] for n in (1, 2)] == [2.0, 3.0]
+    assert found["a"]["k=1"]["difference"]["less"] == "base"
+    assert "difference" not in found["base"]
+
+
+def test_what_cannot_be_paired_has_no_difference():
+    rows = [ended([3.0], seed=0), ended([1.0], arm="b", seed=1)]
+    assert table(*rows)["t"]["b"]["difference"] is None
+
+
+def test_conditions_are_over_seeds_and_one_seed_keeps_its_interval():
+    def having(mean, seed):
+        own = {"mean": mean, "low": mean - 0.5, "high": mean + 0.5}
+        return ended([1.0], seed=seed, conditions={"half": {"score": own}})
+
+    (both,) = table(having(1.0, 0), having(3.0, 1))["t"].values()
+    assert both["conditions"]["half"]["score"]["mean"] == 2.0
+    assert both["conditions"]["half"]["score"]["high"] == pytest.approx(2 + 12.7062, abs=1e-4)
+    (one,) = table(having(1.0, 0))["t"].values()
+    assert one["conditions"]["half"]["score"]["low"] == 0.5
+    unknown = {"half": {"score": {"mean": None, "low": None, "high": None}}}
+    (none,) = table(ended([1.0], conditions=unknown))["t"].values()
+    assert none["conditions"] == {}
+
+
+def test_failed_cells_do_not_enter():
+    failed = Ended(ended([1.0], arm="b").cell, None, "no")
+    assert list(table(ended([1.0]), failed)["t"]) == ["a"]
+    assert table(failed) == {} == table()
+
+
+def test_means_over_tasks_are_of_rows_that_all_have():
+    rows = [ended([1.0]), ended([3.0], task="u"), ended([9.0], arm="b")]
+    told = over_tasks(rows)
+    assert list(told) == ["a"] and told["a"][""]["mean"] == 2.0 and told["a"][""]["tasks"] == 2
+    assert over_tasks(rows[:1]) == {}
+    assert over_tasks([ended([1.0]), ended([3.0], task="u", measure="other")]) == {}
+
+
+def test_versions_do_not_mix_but_papers_have_their_own():
+    same_version([ended([1.0]), ended([1.0], paper="other", results_version=3)])
+    with pytest.raises(DataError, match="several versions of stub .*1: t a; 2: t b"):
+        same_version([ended([1.0]), ended([1.0], arm="b", results_version=2)])
+
+
+def test_other_bytes_of_the_same_data_are_told():
+    assert unlike_data([ended([1.0]), ended([1.0], digests={"other data": "cd"})]) == []
+    (note,) = unlike_data([ended([1.0]), ended([1.0], digests={"data": "cd"})])
+    assert "data differs in its bytes between cells (2 versions" in note
