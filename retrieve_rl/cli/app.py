@@ -14,7 +14,7 @@ from retrieve_rl.cli.info_commands import doctor, list_names, show, verify
 from retrieve_rl.cli.neighbors_command import neighbors
 from retrieve_rl.cli.options import flat
 from retrieve_rl.cli.run_commands import evaluate, train_amb, train_policy
-from retrieve_rl.cli.study_commands import ablate
+from retrieve_rl.cli.study_commands import ablate, compare
 
 app = typer.Typer(
     name="rrl",
@@ -42,6 +42,7 @@ app.command(
     "evaluate", epilog=_example("rrl evaluate --task hopper-medium --preset smoke --episodes 20")
 )(flat(evaluate))
 app.command("ablate", epilog=_example("rrl ablate memory-size --task hopper-medium"))(flat(ablate))
+app.command("compare", epilog=_example("rrl compare RUN RUN"))(flat(compare))
 app.command("neighbors", epilog=_example("rrl neighbors --task go9 --preset smoke --row 0"))(
     flat(neighbors)
 )

@@ -1,4 +1,4 @@
-"""The commands over many runs: a study."""
+"""The commands over several runs: a study, a comparison."""
 
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ from typer import Argument, Option
 from retrieve_rl.cli.device import prepare
 from retrieve_rl.cli.options import Output, Place
 from retrieve_rl.cli.output import print_json, print_table
-from retrieve_rl.cli.papers import paper_of_task
+from retrieve_rl.cli.papers import paper_named, paper_of_task
 from retrieve_rl.errors import GateError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ Cells = Annotated[
         help="Where finished cells are kept; what is there counts as done.",
     ),
 ]
+_RUN = "Folder of a run of train-policy or evaluate, its result.json, or a cell's file."
 _INTERVAL = ("mean", "low", "high")
 _NUMBERS = ("measure", "mean", "low", "high", "episodes", "seeds", "steps")
 
@@ -151,3 +152,32 @@ def _leaves(
         return
     for name, below in summary.items():
         yield from _leaves(below, (*path, name))
+
+
+def compare(
+    first: Annotated[Path, Argument(metavar="RUN", help=_RUN)],
+    second: Annotated[Path, Argument(metavar="RUN", help="What it is compared with.")],
+    output: Output,
+) -> None:
+    """Compare two runs of the same task, paired by evaluation episode or game.
+
+    The difference is the first less the second, with its 95% interval.
+    """
+    from retrieve_rl.study.compare import compare as compared
+    from retrieve_rl.study.compare import load
+
+    told = compared(load(first, paper_named), load(second, paper_named))
+    if output.as_json:
+        print_json(told)
+        return
+    rows = [
+        (name, found["first"], found["second"], found["difference"], found["pairs"])
+        for name, found in told["measures"].items()
+    ]
+    print(f"first:  {told['first']['label']}, {told['first']['run']}")
+    print(f"second: {told['second']['label']}, {told['second']['run']}")
+    columns = ("measure", "first", "second", "difference [95% interval]", "pairs")
+    print_table("first less second", columns, rows)
+    intervals = {found["interval"] for found in told["measures"].values()}
+    for note in [*(f"95% intervals: {name}" for name in sorted(intervals)), *told["notes"]]:
+        print(note)

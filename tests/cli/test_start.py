@@ -17,6 +17,7 @@ COMMANDS = (
     "train-policy",
     "evaluate",
     "ablate",
+    "compare",
     "build-index",
     "neighbors",
     "gtp",

@@ -1,4 +1,4 @@
-"""`rrl ablate` from the command line, over both papers."""
+"""Studies, comparisons and lists of runs from the command line, over both papers."""
 
 import json
 
@@ -131,3 +131,52 @@ def test_two_papers_make_no_study(invoke, write, tmp_path):
     mixed = write(RE_FRAME.replace('["hopper-medium"]', '["hopper-medium", "go9"]'))
     refused = invoke("ablate", mixed, "--runs", tmp_path / "runs", "--dry-run")
     assert refused.exit_code == 2 and "a study is of one paper" in refused.stderr
+
+
+@pytest.fixture
+def two_runs(tmp_path):
+    """The root of two runs of the same task, judged on the same three episodes."""
+    from retrieve_rl.reframe.config import config_hash, resolve
+    from retrieve_rl.results import RunResult, run_folder, write_result
+
+    root = tmp_path / "runs"
+    for arm, level in (("reframe", 30.0), ("backbone", 10.0)):
+        config = resolve("hopper-medium", preset="smoke", arm=arm)
+        names = {"task": config.task, "arm": arm, "preset": "smoke", "seed": 0}
+        names["config_hash"] = config_hash(config)
+        folder = run_folder(root, "train-policy", **names)
+        outcomes = [
+            {"seed": n, "return_raw": level + n, "normalized_score_100": 2.0 * n, "length": 5}
+            for n in range(3)
+        ]
+        facts = {"recipe": "rrl/hopper/medium-short-v0@1", "sha256": "ab"}
+        result = RunResult(
+            command="train-policy",
+            status="ok",
+            results_version=2,
+            config=config.model_dump(mode="json"),
+            inputs={"dataset": facts, "experts": facts},
+            outcomes=outcomes,
+            summary={"measure": "return_raw", "mean": level + 1.0, "low": level, "high": level + 2},
+            **names,
+        )
+        write_result(folder, result)
+        (folder / "config.json").write_text(json.dumps(result.config))
+    return root
+
+
+def test_two_runs_are_compared_by_episode(invoke, document, two_runs):
+    ours, base = (next(two_runs.glob(f"*/*/{arm}-*")) for arm in ("reframe", "backbone"))
+    told = document(invoke("compare", ours, base, "--json"))
+    found = told["measures"]["return_raw"]
+    assert (found["first"], found["second"], found["pairs"]) == (31.0, 11.0, 3)
+    assert found["difference"] == {"mean": 20.0, "low": 20.0, "high": 20.0}
+    assert told["measures"]["normalized_score_100"]["difference"]["mean"] == 0.0
+    shown = invoke("compare", ours, base / "result.json")
+    assert shown.exit_code == 0 and "20 [20, 20]" in shown.stdout
+    assert "evaluation episodes only" in shown.stdout
+    changed = json.loads((base / "result.json").read_text())
+    (base / "result.json").write_text(json.dumps({**changed, "results_version": 1}))
+    refused = invoke("compare", ours, base)
+    assert refused.exit_code == 5 and "results_version 2 and 1" in refused.stderr
+    assert invoke("compare", ours, two_runs).exit_code == 5

@@ -1,0 +1,75 @@
+"""Two runs side by side: paired by episode, and refused where they do not belong together."""
+
+import pytest
+
+from retrieve_rl.errors import DataError
+from retrieve_rl.study.compare import Compared, compare, load
+from retrieve_rl.study.intervals import EPISODES_ONLY, NamedScores, scores_of
+
+TWO = """
+title = "Two"
+tasks = ["easy"]
+arms = ["plain", "ours"]
+preset = "quick"
+"""
+
+
+def compared(values, *, episodes=(1, 2, 3), **changes):
+    fields = {
+        "run": "a",
+        "label": "t a",
+        "paper": "stub",
+        "task": "t",
+        "seed": 0,
+        "results_version": 1,
+        "measure": "score",
+        "digests": {"data": "ab"},
+        "scores": {"score": NamedScores(episodes, scores_of(values))},
+    }
+    return Compared(**{**fields, **changes})
+
+
+def test_by_hand():
+    told = compare(compared([3.0, 5.0, 7.0]), compared([9.0, 1.0], episodes=(3, 1)))
+    found = told["measures"]["score"]
+    assert (found["first"], found["second"], found["pairs"]) == (5.0, 5.0, 2)
+    assert found["difference"]["mean"] == 0.0  # of 3 - 1 and 7 - 9
+    assert (found["difference"]["low"], found["difference"]["high"]) == (-2.0, 2.0)
+    assert found["interval"] == EPISODES_ONLY and found["episodes"] == [3, 2]
+    assert told["notes"] == []
+
+
+def test_what_makes_them_unlike_is_told():
+    told = compare(compared([1.0] * 3), compared([1.0] * 3, seed=1, digests={"data": "cd"}))
+    assert [note.split(",")[0] for note in told["notes"]] == [
+        "other seeds",
+        "data differs in its bytes between the two",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"results_version": 2}, "results_version 1 and 2"),
+        ({"task": "u"}, "task t and u"),
+        ({"paper": "other"}, "paper stub and other"),
+        ({"episodes": (7, 8, 9)}, "not judged on a common episode"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(changes, message):
+    with pytest.raises(DataError, match=message):
+        compare(compared([1.0] * 3), compared([1.0] * 3, **changes))
+
+
+def test_runs_and_cells_are_the_same_thing(go, stub, tmp_path):
+    go(TWO)
+    told = []
+    for kind in ("runs/train-policy/easy/{}-*", "cells/quick/easy/{}-*.json"):
+        plain, ours = (next(tmp_path.glob(kind.format(arm))) for arm in ("plain", "ours"))
+        told.append(
+            compare(*(load(path, lambda name: stub.PAPER) for path in (ours, plain)))["measures"]
+        )
+    assert told[0]["score"]["pairs"] == 4 and told[0]["score"]["difference"]["mean"] > 2.0
+    assert told[0]["score"]["first"] == pytest.approx(told[1]["score"]["first"], rel=1e-8)
+    with pytest.raises(DataError, match="has not finished"):
+        load(tmp_path, lambda name: stub.PAPER)
