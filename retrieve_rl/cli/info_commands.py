@@ -4,12 +4,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument
+from typer import Argument, Option
 
 from retrieve_rl.cli.options import DEFAULT_ROOT, Output, Root
-from retrieve_rl.cli.output import print_facts, print_json, print_table
+from retrieve_rl.cli.output import print_csv, print_facts, print_json, print_table
 from retrieve_rl.cli.run_output import headline, title_of
-from retrieve_rl.errors import DataError, MissingDependencyError
+from retrieve_rl.errors import DataError, MissingDependencyError, UsageError
 
 
 class Listed(StrEnum):
@@ -27,22 +27,38 @@ def list_names(
         Listed | None, Argument(metavar="tasks|presets|arms|runs", show_default="all four")
     ] = None,
     runs: Root = None,
+    where: Annotated[
+        list[str] | None,
+        Option(
+            metavar="KEY=VALUE",
+            show_default="all",
+            help="Only runs with this value, of a column or any config key; repeat.",
+        ),
+    ] = None,
+    csv: Annotated[bool, Option("--csv", help="Print comma-separated values.")] = False,
 ) -> None:
     """List the tasks, presets and arms there are, and the runs with their scores."""
     from retrieve_rl.cli import listing
+
+    if where and what is not Listed.RUNS:
+        raise UsageError("--where chooses among runs: rrl list runs --where KEY=VALUE")
+    if csv and (what is None or output.as_json):
+        raise UsageError("--csv prints one table, without --json: rrl list runs --csv")
 
     makers = {
         Listed.TASKS: listing.tasks,
         Listed.PRESETS: listing.presets,
         Listed.ARMS: listing.arms,
-        Listed.RUNS: lambda: listing.runs(runs or DEFAULT_ROOT),
+        Listed.RUNS: lambda: listing.runs(runs or DEFAULT_ROOT, where or ()),
     }
     found = {kind.value: makers[kind]() for kind in (makers if what is None else [what])}
     if output.as_json:
         print_json(found)
         return
     for kind, rows in found.items():
-        if rows:
+        if csv:
+            print_csv(rows)
+        elif rows:
             print_table(kind, list(rows[0]), [list(row.values()) for row in rows])
         else:
             print(f"no {kind}")

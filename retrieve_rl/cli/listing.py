@@ -1,6 +1,7 @@
 """What there is: tasks, presets, arms, runs, metrics, artifacts."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from retrieve_rl.cli.locate import status_of
 from retrieve_rl.errors import DataError, UsageError
 
 _METRIC_LINES = 5
+_ABSENT = object()
 
 
 def tasks() -> list[dict[str, Any]]:
@@ -61,9 +63,27 @@ def arms() -> list[dict[str, Any]]:
     ]
 
 
-def runs(root: Path) -> list[dict[str, Any]]:
-    """Every run below `root`, finished or not."""
-    return [_describe_run(file.parent) for file in sorted(root.glob("*/*/*/config.json"))]
+def runs(root: Path, where: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Every run below `root`, finished or not, whose values are those of every `key=value`.
+
+    A key is a column of the table or one of the config ("data.num_experts").
+
+    Raises:
+      UsageError: a condition without `=`, or a key that no run has.
+    """
+    wanted = [_condition(text) for text in where]
+    found = [
+        (_describe_run(file.parent), _config_values(file))
+        for file in sorted(root.glob("*/*/*/config.json"))
+    ]
+    for key, _ in wanted:
+        if found and not any(key in row or key in config for row, config in found):
+            raise UsageError(f"--where {key}=...: no run has {key}")
+    return [
+        row
+        for row, config in found
+        if all({**config, **row}.get(key, _ABSENT) == value for key, value in wanted)
+    ]
 
 
 def last_metrics(folder: Path) -> list[dict[str, Any]]:
@@ -146,18 +166,51 @@ def _by_budget(row: dict[str, Any]) -> tuple[int, str]:
 
 
 def _describe_run(folder: Path) -> dict[str, Any]:
+    """Where a run lies, what it is, how it ended; the score of one that is finished."""
     from retrieve_rl.results import read_result
+    from retrieve_rl.runs import read_config
 
     row: dict[str, Any] = {"folder": str(folder), "status": status_of(folder)}
-    score, measure = None, None
-    if row["status"] == "finished":
-        try:
+    numbers: dict[str, Any] = dict.fromkeys(("score", "low", "high", "measure"))
+    try:
+        config = read_config(folder)
+        if row["status"] == "finished":
             result = read_result(folder)
             row["status"] = result.status
-            score, measure = result.summary.get("mean"), result.summary.get("measure")
-        except (DataError, UsageError):
-            row["status"] = "damaged"
-    return {**row, "score": score, "measure": measure}
+            summary = {**result.summary, "score": result.summary.get("mean")}
+            numbers = {name: summary.get(name) for name in numbers}
+    except (DataError, UsageError):
+        config, row["status"] = {}, "damaged"
+    names = {name: config.get(name) for name in ("task", "arm", "preset", "seed")}
+    return {**row, "command": folder.parent.parent.name, **names, **numbers}
+
+
+def _condition(text: str) -> tuple[str, Any]:
+    """ "data.num_experts=60" -> the dotted key and its value, as `--set` reads it."""
+    from retrieve_rl.config import parse_setting
+
+    values = _flat(parse_setting(text))
+    if len(values) != 1:
+        raise UsageError(f"--where {text!r} must name one value, as in --where seed=0")
+    return next(iter(values.items()))
+
+
+def _config_values(file: Path) -> dict[str, Any]:
+    """Dotted key -> value of a run's config; nothing where it cannot be read."""
+    try:
+        return _flat(json.loads(file.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{before}{name}.")
+        else:
+            flat[f"{before}{name}"] = value
+    return flat
 
 
 def _description(file: Path) -> str:

@@ -14,6 +14,16 @@ def print_json(document: Any) -> None:
     sys.stdout.flush()
 
 
+def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints rows under the names of their columns; nothing is an empty field."""
+    import csv
+
+    writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else [], lineterminator="\n")
+    if rows:
+        writer.writeheader()
+    writer.writerows(rows)
+
+
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Prints rows under their columns; numbers stand right."""
     from rich.box import SIMPLE_HEAD

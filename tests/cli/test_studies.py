@@ -1,5 +1,7 @@
 """Studies, comparisons and lists of runs from the command line, over both papers."""
 
+import csv
+import io
 import json
 
 import pytest
@@ -180,3 +182,42 @@ def test_two_runs_are_compared_by_episode(invoke, document, two_runs):
     refused = invoke("compare", ours, base)
     assert refused.exit_code == 5 and "results_version 2 and 1" in refused.stderr
     assert invoke("compare", ours, two_runs).exit_code == 5
+
+
+def test_runs_are_found_by_their_values(invoke, document, two_runs):
+    def found(*conditions):
+        words = [word for condition in conditions for word in ("--where", condition)]
+        rows = document(invoke("list", "runs", "--runs", two_runs, "--json", *words))["runs"]
+        return [row["arm"] for row in rows]
+
+    assert found() == ["backbone", "reframe"]
+    assert found("task=hopper-medium", "arm=reframe") == ["reframe"]
+    assert found("retrieval.source=none") == ["backbone"]
+    assert found("train.steps=50", "data.short=true", "seed=0") == ["backbone", "reframe"]
+    assert found("train.steps=51") == [] == found("status=damaged")
+    (row,) = document(
+        invoke("list", "runs", "--runs", two_runs, "--json", "--where", "arm=reframe")
+    )["runs"]
+    assert (row["score"], row["low"], row["measure"]) == (31.0, 30.0, "return_raw")
+    assert (row["command"], row["preset"]) == ("train-policy", "smoke")
+    for words, message in (
+        (["runs", "--where", "train.step=2"], "no run has train.step"),
+        (["runs", "--where", "arm"], "key=value"),
+        (["runs", "--where", "a={b=1,c=2}"], "one value"),
+        (["tasks", "--where", "arm=x"], "chooses among runs"),
+        (["--csv"], "one table"),
+    ):
+        refused = invoke("list", *words, "--runs", two_runs)
+        assert refused.exit_code == 2 and message in refused.stderr
+
+
+def test_runs_as_comma_separated_values(invoke, two_runs):
+    shown = invoke("list", "runs", "--runs", two_runs, "--csv")
+    assert shown.exit_code == 0
+    rows = list(csv.DictReader(io.StringIO(shown.stdout)))
+    assert [row["arm"] for row in rows] == ["backbone", "reframe"]
+    assert float(rows[1]["score"]) == 31.0
+    assert invoke("list", "runs", "--runs", two_runs / "none", "--csv").stdout == ""
+    tasks = list(csv.DictReader(io.StringIO(invoke("list", "tasks", "--csv").stdout)))
+    assert {row["name"] for row in tasks} >= {"hopper-medium", "go9"}
+    assert next(row["env"] for row in tasks if row["name"] == "go9") == ""
