@@ -9,7 +9,7 @@ import sys
 import threading
 import types
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
@@ -97,8 +97,9 @@ def each_in_a_process(
 ) -> Iterator[tuple[Item, Result | None]]:
     """Calls `function` in a fresh process for every item; yields items and results as they end.
 
-    The cores are divided among the processes. None is the result of one that died. Once
-    `should_stop` says so, those at work get a SIGTERM, to save and return, and no other is started.
+    The cores are divided among the processes; the numbers they compute do not depend on how many
+    there are. None is the result of one that died. Once `should_stop` says so, those at work get a
+    SIGTERM, to save and return, and no other is started.
 
     Args:
       function: a top-level function or a partial of one.
@@ -154,7 +155,9 @@ def _start(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(function, item, cores, theirs))
-    with _lean_processes(len(cores)):
+    # Libraries divide a sum by the number of their threads: with those of the whole machine, on
+    # whatever cores, its rounding is that of a process that has the machine to itself.
+    with _lean_processes(usable_cores(), ("NPROC", *_THREAD_VARIABLES)):
         process.start()
     theirs.close()
     return ours, process
@@ -164,6 +167,7 @@ def _work(
     function: Callable[[Item], Any], item: Item, cores: list[int], connection: Connection
 ) -> None:
     _start_worker()
+    # Only now: NumPy, imported with `function`, was to count every core.
     if hasattr(os, "sched_setaffinity"):  # not on macOS
         os.sched_setaffinity(0, cores)
     connection.send(function(item))
@@ -191,15 +195,17 @@ def _end_with(parent: Any) -> None:
 
 
 @contextlib.contextmanager
-def _lean_processes(threads: int = 1) -> Iterator[None]:
-    """Processes started inside get so many BLAS threads and do not import the main module.
+def _lean_processes(
+    threads: int = 1, variables: Sequence[str] = _THREAD_VARIABLES
+) -> Iterator[None]:
+    """Processes started inside get so many threads in their libraries and not the main module.
 
     They read both when they start. Importing the main module would run a script that has no
     `__main__` guard once more, import whatever it imports, and fail where it came from stdin.
     """
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    before = {name: os.environ.get(name) for name in variables}
     main = sys.modules["__main__"]
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+    os.environ.update(dict.fromkeys(variables, str(threads)))
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         yield

@@ -84,3 +84,10 @@ def test_a_process_that_dies_has_no_result_and_the_others_have():
 
 def test_none_is_started_once_it_should_stop():
     assert each(["1", "2"], should_stop=lambda: True) == []
+
+
+def test_libraries_have_the_threads_of_the_whole_machine():
+    names = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    items = [f"__import__('os').environ['{name}']" for name in names]
+    assert {result for _, result in each(items)} == {str(usable_cores())}
+    assert "NPROC" not in os.environ

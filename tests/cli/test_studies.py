@@ -86,6 +86,27 @@ def test_a_study_of_reframe(invoke, write, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_data")
+def test_cells_are_the_same_bit_for_bit_in_processes_of_their_own(invoke, write, tmp_path):
+    """On half of the cores, rounding is that of all of them."""
+    study = write(RE_FRAME.replace("[2, 1000]", "[2, 1]"))
+    wide = ["mlp.width=256", "train.batch_size=512", "train.context_len=4", "train.steps=25"]
+    told = []
+    for jobs in (1, 2):
+        cells = tmp_path / str(jobs)
+        words = ["--runs", tmp_path / f"runs-{jobs}", "--cells", cells, "--jobs", jobs, "-q"]
+        for setting in (*wide, "evaluate.episodes=1"):
+            words += ["--set", setting]
+        ended = invoke("ablate", study, *words)
+        assert ended.exit_code == 0, ended.output
+        documents = [json.loads(path.read_text()) for path in sorted(cells.rglob("*.json"))]
+        for document in documents:
+            del document["seconds"]
+        told.append(documents)
+    assert len(told[0]) == 2 and told[0] == told[1]
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_cache")
 def test_a_study_of_go(invoke, write, tmp_path, random_sgf, go_settings):
     (tmp_path / "games.sgf").write_bytes(b"".join(random_sgf(seed) for seed in range(60)))
