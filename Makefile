@@ -53,6 +53,10 @@ check: $(INSTALLED)  ## Check format, lint, types and the import contract
 smoke: $(INSTALLED)  ## Run every command end to end on a tiny setting
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bash tests/smoke.sh
 
+.PHONY: smoke-all
+smoke-all: $(INSTALLED)  ## Run every study on a tiny setting (some minutes)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bash tests/smoke_all.sh
+
 .PHONY: bench
 bench: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure beside PyTorch and FAISS (makes .venv-bench)
 	@$(VENV)/bin/python benchmarks/train_step.py --torch-python $(BENCH_VENV)/bin/python

@@ -77,8 +77,12 @@ expect 0 rrl train-policy "${smoke[@]}" --arm backbone
 expect 0 rrl train-policy "${smoke[@]}" --arm backbone
 expect 0 rrl evaluate "${smoke[@]}"
 expect 0 rrl show "$(echo "$RRL_RUNS"/train-policy/hopper-medium/reframe-smoke-s0-????????)"
-expect 0 rrl ablate memory-size --task hopper-medium --preset smoke
+expect 0 rrl compare "$RRL_RUNS"/train-policy/hopper-medium/{reframe,backbone}-smoke-s0-????????
+says "evaluation episodes only"
+expect 0 rrl ablate memory-size --task hopper-medium --preset smoke --jobs 2
+expect 0 rrl ablate memory-size --task hopper-medium --preset smoke --dry-run
+says " 0 to do;"
 expect 0 rrl list
-expect 0 rrl list runs --json
+expect 0 rrl list runs --where arm=reframe --json
 expect 0 rrl verify "$RRL_RUNS"
 echo "smoke: every command did what it should, in ${SECONDS}s"
