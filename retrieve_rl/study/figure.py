@@ -11,32 +11,40 @@ _Numbers = dict[str, Any]
 
 
 def draw(summary: dict[str, Any], design: StudyDesign, path: Path) -> None:
-    """Bars per arm, or, where one key varies, lines over it; one panel a task."""
+    """A bar for each row, or, where one key varies, lines over it; one panel a task."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     tasks = list(summary) or list(design.tasks)
+    lines = len(design.grid) == 1 and not any(block.grid for block in design.also)
+    rows = max((len(_flat(arms)) for arms in summary.values()), default=1)
+    size = (2.5 + 2.8 * len(tasks), 3.6 if lines else 1.6 + 0.35 * rows)
     figure, axes = plt.subplots(
         1,
         len(tasks),
-        figsize=(1.5 + 2.8 * len(tasks), 3.4),
+        figsize=size,
         squeeze=False,
-        sharey=True,
+        sharex=not lines,
+        sharey=lines,
         layout="constrained",
     )
     for axis, task in zip(axes[0], tasks, strict=True):
         arms = summary.get(task, {})
-        if len(design.grid) == 1 and not any(block.grid for block in design.also):
+        if lines:
             _draw_lines(axis, arms, design)
         else:
-            _draw_bars(axis, _flat(arms))
-        axis.set_title(task)
+            _draw_bars(axis, _flat(arms), named=axis is axes[0][0])
+        axis.set_title(task, fontsize="medium")
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0][0].set_ylabel(_measure(summary))
+    measure = _measure(summary)
+    if lines:
+        axes[0][0].set_ylabel(measure)
+    else:
+        figure.supxlabel(measure, fontsize="medium")
     seeds = "1 seed" if len(design.seeds) == 1 else f"{len(design.seeds)} seeds"
-    figure.suptitle(f"{design.title} ({design.preset}, {seeds}, 95% intervals)")
+    figure.suptitle(f"{design.title}\n{design.preset}, {seeds}, 95% intervals", fontsize="medium")
     figure.savefig(path, dpi=150, metadata={"Software": None})
     plt.close(figure)
 
@@ -48,15 +56,24 @@ def _flat(arms: dict[str, Any]) -> dict[str, _Numbers]:
         if "mean" in below:
             rows[arm] = below
         else:
-            rows |= {f"{arm} {varied}": numbers for varied, numbers in below.items()}
+            rows |= {f"{arm} {_short(varied)}": numbers for varied, numbers in below.items()}
     return rows
 
 
-def _draw_bars(axis: Any, rows: dict[str, _Numbers]) -> None:
+def _short(varied: str) -> str:
+    """ "data.num_experts=3 a.b=1" without the sections of the keys."""
+    parts = (part.partition("=") for part in varied.split(" "))
+    return " ".join(key.rpartition(".")[2] + equals + value for key, equals, value in parts)
+
+
+def _draw_bars(axis: Any, rows: dict[str, _Numbers], *, named: bool) -> None:
+    """From the top down; the rows are named beside the first panel only."""
     for position, numbers in enumerate(rows.values()):
-        axis.bar(position, numbers["mean"], color=f"C{position}", alpha=0.8)
-        axis.errorbar(position, numbers["mean"], _whiskers([numbers]), color="black", capsize=4)
-    axis.set_xticks(range(len(rows)), list(rows), rotation=20, ha="right")
+        axis.barh(position, numbers["mean"], color="C0", alpha=0.8)
+        whiskers = _whiskers([numbers])
+        axis.errorbar(numbers["mean"], position, xerr=whiskers, color="black", capsize=4)
+    axis.set_yticks(range(len(rows)), list(rows) if named else [""] * len(rows))
+    axis.invert_yaxis()
 
 
 def _draw_lines(axis: Any, arms: dict[str, Any], design: StudyDesign) -> None:
