@@ -125,7 +125,7 @@ def _print_report(report: "Mapping[str, Any]", output: Output) -> None:
 
 def _print_conditions(rows: "Sequence[tuple[tuple[str, ...], Mapping[str, Any]]]") -> None:
     lines = [
-        (" ".join(path), condition, measure, {name: found[name] for name in _INTERVAL})
+        (" ".join(path), condition, measure, _shown(found))
         for path, numbers in rows
         for condition, measures in numbers.get("conditions", {}).items()
         for measure, found in measures.items()
@@ -133,6 +133,12 @@ def _print_conditions(rows: "Sequence[tuple[tuple[str, ...], Mapping[str, Any]]]
     if lines:
         columns = ("cells", "condition", "measure", "mean [95% interval]")
         print_table("under other conditions", columns, lines)
+
+
+def _shown(found: "Mapping[str, Any]") -> Any:
+    """An interval, or the mean alone where there is none."""
+    known = {name: found[name] for name in _INTERVAL}
+    return found["mean"] if found["low"] is None else known
 
 
 def _difference(numbers: "Mapping[str, Any]") -> str | None:
