@@ -87,7 +87,7 @@ def test_unknown_names_and_missing_games(tmp_path):
     with pytest.raises(UsageError, match="no task is called 'go19'; did you mean go9"):
         resolve("go19")
     with pytest.raises(UsageError, match="no preset is called"):
-        resolve("go9", preset="paper")
+        resolve("go9", preset="papers")
     with pytest.raises(UsageError, match="no arm is called 'base'; did you mean baseline"):
         resolve("go9", arm="base")
     with pytest.raises(DataError, match="expected game records"):
