@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 from typer import Option
 
 from retrieve_rl.cli.exits import exit_codes
+from retrieve_rl.go.choices import NeighborKind, OpeningHalf, PlayerKind
 
 if TYPE_CHECKING:
     from retrieve_rl.progress import Reporter
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 DEFAULT_ROOT = Path("runs")
 
 Device = Literal["auto", "cpu", "gpu"]
-PlayerKind = Literal["puct", "gumbel", "prior"]
-NeighborKind = Literal["nearest", "random", "none"]
-OpeningHalf = Literal["scoring", "adding"]
 
 Force = Annotated[bool, Option("--force", help="Start over, even where the result is there.")]
 Root = Annotated[

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from retrieve_rl.config import Strict
 from retrieve_rl.errors import UsageError
 from retrieve_rl.go.allowed_moves import allowed_moves
 from retrieve_rl.go.asking import TurnedNeighbors
+from retrieve_rl.go.choices import NeighborKind
 from retrieve_rl.go.model import Embedding, PolicyValue, dynamics, predict, represent
 from retrieve_rl.go.neighbor_inputs import (
     RetrievalSet,
@@ -36,9 +37,6 @@ from retrieve_rl.types import Array
 BATCH_SIZES = (1, 4, 8, 16, 24, 32)
 """Games are padded to one of these, each compiled once; more go one batch after another."""
 _MOST = BATCH_SIZES[-1]
-
-
-NeighborKind = Literal["nearest", "random", "none"]
 
 
 class AgentConfig(Strict):

@@ -1,13 +1,13 @@
 """What a match of a trained policy is played with."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
 from retrieve_rl.config import Strict, digest
 from retrieve_rl.errors import UsageError
-from retrieve_rl.go.agent import AgentConfig, NeighborKind
+from retrieve_rl.go.agent import AgentConfig
+from retrieve_rl.go.choices import NeighborKind, OpeningHalf, PlayerKind
 from retrieve_rl.go.config import RESULTS_VERSION, GoConfig
 from retrieve_rl.go.openings import (
     OpeningSet,
@@ -16,9 +16,7 @@ from retrieve_rl.go.openings import (
     split_openings,
 )
 from retrieve_rl.go.points import moves_of, text_of
-from retrieve_rl.go.search import PlayerKind, SearchConfig
-
-OpeningHalf = Literal["scoring", "adding"]
+from retrieve_rl.go.search import SearchConfig
 
 KOMI = 7.0
 """Of the bundled games, and of matches."""

@@ -7,7 +7,7 @@ and goes on after a game would have ended.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +16,9 @@ from jaxtyping import Bool, Float, Int, PRNGKeyArray, PyTree
 from pydantic import Field
 
 from retrieve_rl.config import Strict
+from retrieve_rl.go.choices import PlayerKind
 from retrieve_rl.go.model import PolicyValue
 from retrieve_rl.types import Array
-
-PlayerKind = Literal["puct", "gumbel", "prior"]
 
 
 class SearchConfig(Strict):
