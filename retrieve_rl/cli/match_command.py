@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from retrieve_rl.cli.device import prepare
 from retrieve_rl.cli.locate import Trained, find_trained, status_of
 from retrieve_rl.cli.options import Choice, MatchChoice, Output, Place, PlayChoice
-from retrieve_rl.cli.output import print_facts, print_json
 from retrieve_rl.cli.partial import keep_partial
-from retrieve_rl.cli.run_output import check_gate, print_result
+from retrieve_rl.cli.run_output import check_gate, print_dry_run, print_result
 from retrieve_rl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +40,13 @@ def play_match(
     config = _config(trained, games, play, match, index)
     folder = match_folder(config, trained.root)
     if place.dry_run:
-        _print_plan(config, folder, output)
+        plan = {
+            "command": "evaluate",
+            "folder": str(folder),
+            "status": status_of(folder),
+            "config": config.model_dump(mode="json"),
+        }
+        print_dry_run(plan, output)
         return
     prepare(place.device)
     from retrieve_rl.go.evaluate_match import evaluate_match
@@ -132,16 +137,3 @@ def _number_of(choice: Choice) -> int:
             " the RUN where it was trained on records of your own"
         )
     return int(text)
-
-
-def _print_plan(config: "MatchConfig", folder: Path, output: Output) -> None:
-    plan = {
-        "command": "evaluate",
-        "folder": str(folder),
-        "status": status_of(folder),
-        "config": config.model_dump(mode="json"),
-    }
-    if output.as_json:
-        print_json(plan)
-    else:
-        print_facts("dry run: nothing was written", plan)

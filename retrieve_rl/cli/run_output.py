@@ -32,6 +32,11 @@ def print_plan(
         "inputs": _records(config) if config.paper == "go" else _inputs(config),
         "config": config.model_dump(mode="json"),
     }
+    print_dry_run(plan, output)
+
+
+def print_dry_run(plan: Mapping[str, Any], output: Output) -> None:
+    """Prints a plan."""
     if output.as_json:
         print_json(plan)
     else:
