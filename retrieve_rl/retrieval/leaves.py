@@ -16,8 +16,8 @@ ROWS_AT_ONCE = 128
 """So few that their scores of all leaves stay in a processor's cache."""
 _ITERATIONS = 10
 _NUM_GROUPS, _SHARE_OF_LEAVES = 256, 1 / 6
-"""A key is compared with the leaves near the group it falls into: the share of all with which 98.6%
-of fifty million keys still get their nearest leaf."""
+"""A key is compared with this share of all leaves, those near the group it falls into: so many that
+nearly every key still gets its nearest one."""
 _GROUP_BLOCK = 256
 
 
@@ -58,7 +58,7 @@ def make_leaves(keys: Float[np.ndarray, "S D"], num_leaves: int) -> Leaves:
     shared = zip(members, _shares(members, num_leaves), strict=True)
     centers = np.concatenate([_kmeans(part, share, rng) for part, share in shared])
     for _ in range(_ITERATIONS):
-        centers = _means(keys, _nearest(centers, keys), centers)
+        centers = means(keys, _nearest(centers, keys), centers)
     groups = group_leaves(centers) if len(centers) > COMPARED_LEAVES else None
     return Leaves(jnp.asarray(centers), groups)
 
@@ -153,7 +153,7 @@ def _kmeans(
     """Centers of k-means (Lloyd) from k-means++; at most as many as there are keys."""
     centers = _spread_rows(keys, min(count, len(keys)), rng)
     for _ in range(_ITERATIONS):
-        centers = _means(keys, _nearest_of_few(centers, keys), centers)
+        centers = means(keys, _nearest_of_few(centers, keys), centers)
     return centers
 
 
@@ -172,7 +172,7 @@ def _spread_rows(
     return chosen
 
 
-def _means(
+def means(
     keys: Float[np.ndarray, "S D"],
     labels: Int[np.ndarray, " S"],
     centers: Float[np.ndarray, "C D"],
@@ -180,11 +180,11 @@ def _means(
     """The mean of each center's keys; a center without keys stays where it is."""
     order = np.argsort(labels, kind="stable")
     present, starts = np.unique(labels[order], return_index=True)
-    means = centers.copy()
+    moved = centers.copy()
     if len(present):
         sums = np.add.reduceat(keys[order], starts, axis=0, dtype=np.float64)
-        means[present] = sums / np.diff(starts, append=len(keys))[:, None]
-    return means
+        moved[present] = sums / np.diff(starts, append=len(keys))[:, None]
+    return moved
 
 
 def _nearest_of_few(

@@ -1,9 +1,9 @@
 """Keys coded as ScaNN codes them, from what was learned of a sample.
 
 ScaNN builds an index in memory, from all keys at once. What its files hold of a key follows from
-that key alone: its leaf, the nearest codeword of each block of dimensions
-for what the center leaves over (asymmetric hashing of residuals, Guo et al. 2020), and the key as
-it is kept for reordering. So any number of keys is coded in a stream.
+that key alone: its leaf, the nearest codeword of each block of dimensions for what the leaf's
+center leaves over (asymmetric hashing of residuals, Guo et al. 2020), and the key as it is kept for
+reordering. So any number of keys is coded in a stream.
 """
 
 from collections.abc import Callable

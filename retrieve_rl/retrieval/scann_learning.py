@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from retrieve_rl.retrieval.inner_product import NORM_DIMS
-from retrieve_rl.retrieval.leaves import Leaves, leaves_of, make_leaves, padded
+from retrieve_rl.retrieval.leaves import Leaves, leaves_of, make_leaves, means, padded
 from retrieve_rl.retrieval.scann_config import CODEWORDS, ScannParameters, config_text
 from retrieve_rl.types import Array
 
@@ -54,7 +54,8 @@ class Learned(NamedTuple):
 
 
 def learn(keys: Float[np.ndarray, "S D"], parameters: ScannParameters, folder: Path) -> Learned:
-    """Learns of a sample; ScaNN's files, but those with a row per key, are left in `folder`.
+    """Learns of a sample, and leaves ScaNN's files in `folder`: those with a row per key are of the
+    sample's residuals, and to be replaced.
 
     Two calls with the same keys leave the same bytes. `keys` must be finite: a NaN ends the
     process (see `keys.check_finite`).
@@ -172,10 +173,7 @@ def _levels(values: Float[np.ndarray, " S"]) -> Float[np.ndarray, " W"]:
     """The levels of least squared error (Lloyd), rising."""
     levels = np.quantile(values, (np.arange(CODEWORDS) + 0.5) / CODEWORDS)
     for _ in range(20):
-        cells = _cell(levels, values)
-        sizes = np.bincount(cells, minlength=CODEWORDS)
-        sums = np.bincount(cells, values, CODEWORDS)
-        levels = np.where(sizes > 0, sums / np.maximum(sizes, 1), levels)
+        levels = means(values[:, None], _cell(levels, values), levels[:, None])[:, 0]
     return levels
 
 
