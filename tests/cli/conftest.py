@@ -12,6 +12,17 @@ def _refuse_constant(name):
     raise AssertionError(f"{name} is no strict JSON")
 
 
+TINY = (
+    "train.steps=2",
+    "train.batch_size=4",
+    "model.channels=4",
+    "model.unroll_steps=1",
+    "held_out.positions=20",
+    "held_out.num_neighbors=[1]",
+    "held_out.fractions=[0.5]",
+)
+
+
 @pytest.fixture(scope="session")
 def invoke():
     """invoke("list", "tasks"): the result of a command; `given` stands on its stdin."""
@@ -52,7 +63,7 @@ def make_choice(tmp_path_factory, random_sgf, go_settings):
         root = tmp_path_factory.mktemp("go")
         (root / "games.sgf").write_bytes(b"".join(random_sgf(seed) for seed in range(60)))
         words = ["--task", "go9", "--preset", "smoke", "--games", root / "games.sgf", "-q"]
-        for setting in (*go_settings, "encoder.steps=2", "evaluate.positions=10", *settings):
+        for setting in (*go_settings, "encoder.steps=2", "evaluate.positions=10", *TINY, *settings):
             words += ["--set", setting]
         return [*words, "--runs", root / "runs"]
 

@@ -5,21 +5,12 @@ import json
 import pytest
 
 pytestmark = pytest.mark.usefixtures("own_cache")
-TINY = (
-    "train.steps=2",
-    "train.batch_size=4",
-    "model.channels=4",
-    "model.unroll_steps=1",
-    "held_out.positions=20",
-    "held_out.num_neighbors=[1]",
-    "held_out.fractions=[0.5]",
-)
 
 
 @pytest.fixture(scope="module")
 def choice(make_choice):
     """The options of a run on sixty random games, and where it goes."""
-    return make_choice(*TINY)
+    return make_choice()
 
 
 @pytest.fixture(scope="module")
