@@ -1,6 +1,7 @@
 """Leaves: a partition of keys by k-means, and the leaf of a key where there are many."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -8,17 +9,45 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from retrieve_rl.retrieval.neighbors import nearest
 from retrieve_rl.retrieval.scann_config import COMPARED_LEAVES
 from retrieve_rl.types import Array
 
 ROWS_AT_ONCE = 128
 """So few that their scores of all leaves stay in a processor's cache."""
 _ITERATIONS = 10
-_NUM_GROUPS, _SHARE_OF_LEAVES = 256, 1 / 6
+_NUM_GROUPS, _SHARE_OF_LEAVES = 256, 1 / 8
 """A key is compared with this share of all leaves, those near the group it falls into: so many that
 nearly every key still gets its nearest one."""
 _GROUP_BLOCK = 256
+_SCORE_BLOCK = 64
+
+
+class Centers(NamedTuple):
+    """C centers, made ready to find the one nearest to a key.
+
+    Attributes:
+      origin: near them. Far from it scores would drown in rounding.
+      offsets: of the centers from there, and zeros up to a whole number of score blocks.
+      norms: squared, of the offsets; infinite where there is no center.
+    """
+
+    origin: Float[Array, " D"]
+    offsets: Float[Array, "P D"]
+    norms: Float[Array, " P"]
+
+
+class LeafGroups(NamedTuple):
+    """A coarser grouping of the leaves.
+
+    Attributes:
+      groups: their centers.
+      leaves: numbers of the leaves nearest to each group; a leaf is listed by several.
+      centers: of those leaves, as seen from their group; a leading axis of G.
+    """
+
+    groups: Centers
+    leaves: Int[Array, "G C"]
+    centers: Centers
 
 
 class Leaves(NamedTuple):
@@ -26,23 +55,11 @@ class Leaves(NamedTuple):
 
     Attributes:
       centers: a key's leaf is the one with the nearest center.
-      groups: of the leaves, where there are too many to compare a key with all.
+      search: finds it: all centers, or groups of them where there are too many to compare with all.
     """
 
     centers: Float[Array, "L D"]
-    groups: "LeafGroups | None"
-
-
-class LeafGroups(NamedTuple):
-    """A coarser grouping of the leaves.
-
-    Attributes:
-      centers: of the groups.
-      leaves: those nearest to each center; a leaf is listed by several groups.
-    """
-
-    centers: Float[Array, "G D"]
-    leaves: Int[Array, "G C"]
+    search: Centers | LeafGroups
 
 
 def make_leaves(keys: Float[np.ndarray, "S D"], num_leaves: int) -> Leaves:
@@ -53,22 +70,31 @@ def make_leaves(keys: Float[np.ndarray, "S D"], num_leaves: int) -> Leaves:
     rng = np.random.default_rng(0)
     count = min(len(keys), round(np.sqrt(num_leaves)))
     coarse = _kmeans(keys[:: max(1, len(keys) // (256 * count))], count, rng)
-    labels = _nearest(coarse, keys)
+    labels = _leaves_of(compared(coarse), keys)
     members = [keys[labels == group] for group in np.unique(labels)]
     shared = zip(members, _shares(members, num_leaves), strict=True)
     centers = np.concatenate([_kmeans(part, share, rng) for part, share in shared])
+    prepare = compared if len(centers) <= COMPARED_LEAVES else grouped
     for _ in range(_ITERATIONS):
-        centers = means(keys, _nearest(centers, keys), centers)
-    groups = group_leaves(centers) if len(centers) > COMPARED_LEAVES else None
-    return Leaves(jnp.asarray(centers), groups)
+        centers = means(keys, _leaves_of(prepare(centers), keys), centers)
+    return prepare(centers)
 
 
-def group_leaves(centers: Float[np.ndarray, "L D"]) -> LeafGroups:
-    """Groups the leaves by k-means over their centers."""
+def compared(centers: Float[np.ndarray, "L D"]) -> Leaves:
+    """Leaves of which a key is compared with all."""
+    return Leaves(jnp.asarray(centers), _ready(centers, np.mean(centers, axis=0)))
+
+
+def grouped(centers: Float[np.ndarray, "L D"]) -> Leaves:
+    """Leaves of which a key is compared with those near its group, of k-means over the centers."""
     around = _kmeans(centers, _NUM_GROUPS, np.random.default_rng(0))
-    listed = round(_SHARE_OF_LEAVES * len(centers))
-    near = nearest(jnp.asarray(centers), jnp.asarray(around), listed)
-    return LeafGroups(jnp.asarray(around), near.indices)
+    listed = -(-round(_SHARE_OF_LEAVES * len(centers)) // _SCORE_BLOCK) * _SCORE_BLOCK
+    distances = np.sum(centers**2, axis=1) - 2.0 * around @ centers.T
+    near = np.argpartition(distances, listed - 1, axis=1)[:, :listed].astype(np.int32)
+    parts = [_ready(centers[rows], origin) for rows, origin in zip(near, around, strict=True)]
+    stacked = jax.tree.map(lambda *rows: jnp.stack(rows), *parts)
+    groups = _ready(around, np.mean(around, axis=0))
+    return Leaves(jnp.asarray(centers), LeafGroups(groups, jnp.asarray(near), stacked))
 
 
 @jax.jit
@@ -77,16 +103,16 @@ def leaves_of(leaves: Leaves, keys: Float[Array, "R D"]) -> Int[Array, " R"]:
 
     With groups it is the nearest of those near the key's group: now and then the second nearest.
     """
-    if leaves.groups is None:
-        return in_blocks(nearest_center(leaves.centers), keys)
-    listed = leaves.groups
-    group_of = in_blocks(nearest_center(listed.centers), keys)
-    slots, groups = _blocks_by_group(group_of, len(listed.centers))
+    search = leaves.search
+    if isinstance(search, Centers):
+        return in_blocks(partial(_nearest_center, search), keys)
+    group_of = in_blocks(partial(_nearest_center, search.groups), keys)
+    slots, groups = _blocks_by_group(group_of, len(search.leaves))
 
     def leaves_in(block: tuple[Int[Array, " Q"], Int[Array, ""]]) -> Int[Array, " Q"]:
         rows, group = block
-        near = listed.leaves[group]
-        return near[nearest_center(leaves.centers[near])(keys[rows])]
+        near = jax.tree.map(lambda part: part[group], search.centers)
+        return search.leaves[group][_nearest_center(near, keys[rows])]
 
     found = jax.lax.map(leaves_in, (slots, groups))
     # Slots beyond the last key of a group hold a row number that does not exist.
@@ -110,20 +136,28 @@ def padded(keys: Float[Array, "R D"]) -> Float[Array, "P D"]:
     return jnp.pad(keys, ((0, rows - len(keys)), (0, 0)))
 
 
-def nearest_center(centers: Float[Array, "C D"]) -> Callable[[Array], Array]:
-    """A function from keys [Q, D] to the nearest of the centers: [Q]."""
-    # Far from the origin the scores would drown in rounding: they are taken from amid the centers.
-    origin = jnp.mean(centers, axis=0)
-    from_origin = centers - origin
-    norms = jnp.sum(from_origin**2, axis=-1)
-    return lambda keys: first_best(2.0 * (keys - origin) @ from_origin.T - norms)
-
-
 def first_best(scores: Float[Array, "Q C ..."]) -> Int[Array, "Q ..."]:
     """The number of the highest score, as two plain reductions: XLA does not vectorize argmax."""
     best = jnp.max(scores, axis=1, keepdims=True)
     numbers = jnp.arange(scores.shape[1]).reshape(-1, *[1] * (scores.ndim - 2))
     return jnp.min(jnp.where(scores >= best, numbers, scores.shape[1]), axis=1)
+
+
+def _ready(centers: Float[np.ndarray, "C D"], origin: Float[np.ndarray, " D"]) -> Centers:
+    offsets = centers - origin
+    missing = -len(centers) % _SCORE_BLOCK
+    norms = np.pad(np.sum(offsets**2, axis=1), (0, missing), constant_values=np.inf)
+    parts = (origin, np.pad(offsets, ((0, missing), (0, 0))), norms)
+    return Centers(*(jnp.asarray(part, jnp.float32) for part in parts))
+
+
+def _nearest_center(centers: Centers, keys: Float[Array, "Q D"]) -> Int[Array, " Q"]:
+    """The number of the center nearest to each key: first its score block, then which of it."""
+    scores = 2.0 * (keys - centers.origin) @ centers.offsets.T - centers.norms
+    blocks = scores.reshape(len(keys), -1, _SCORE_BLOCK)
+    block = first_best(jnp.max(blocks, axis=2))
+    within = jnp.take_along_axis(blocks, block[:, None, None], axis=1)[:, 0]
+    return block * _SCORE_BLOCK + first_best(within)
 
 
 def _blocks_by_group(
@@ -194,16 +228,8 @@ def _nearest_of_few(
     return np.argmax(scores, axis=1)
 
 
-def _nearest(
-    centers: Float[np.ndarray, "C D"], keys: Float[np.ndarray, "S D"]
-) -> Int[np.ndarray, " S"]:
-    found = _nearest_of_many(jnp.asarray(centers), padded(jnp.asarray(keys)))
-    return np.asarray(found)[: len(keys)]
-
-
-@jax.jit
-def _nearest_of_many(centers: Float[Array, "C D"], keys: Float[Array, "R D"]) -> Int[Array, " R"]:
-    return in_blocks(nearest_center(centers), keys)
+def _leaves_of(leaves: Leaves, keys: Float[np.ndarray, "S D"]) -> Int[np.ndarray, " S"]:
+    return np.asarray(leaves_of(leaves, padded(jnp.asarray(keys))))[: len(keys)]
 
 
 def _shares(members: list[Float[np.ndarray, "_ D"]], num_leaves: int) -> list[int]:

@@ -17,7 +17,7 @@ from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.retrieval.scann_learning import LEARNED_FILES, learn
 from retrieve_rl.signals import StopRequest
 
-_SAMPLE, _CHUNK_ROWS = 1_000_000, 262_144
+_SAMPLE, _CHUNK_ROWS = 1_000_000, 1_048_576
 
 
 def build_scann(

@@ -17,7 +17,7 @@ TREE_FROM = 1000
 """Keys from which a tree of leaves is worth its training."""
 _LEARNED_FROM, _LEARNED_FROM_PER_LEAF = 100_000, 20
 COMPARED_LEAVES = 5000
-"""With so many leaves, at most, each key is compared; of more, only with those near its group."""
+"""A key is compared with so many leaves, at most; of more, with those near its group."""
 _BLOCKS_PER_DIM = 3 / 8
 CODEWORDS = 16
 """Of a block of asymmetric hashing: four bits."""
@@ -40,16 +40,11 @@ class ScannParameters(Strict):
 def parameters_for(
     num_keys: int, variances: Float[Array, " D"], reorder: Reorder = "bfloat16"
 ) -> ScannParameters:
-    """About sqrt(2 N) leaves, and three blocks for eight dimensions, cut to suit the variances.
-
-    Twice as many leaves are searched faster at the same recall; they are made while a key can be
-    compared with all of them.
-    """
+    """2 sqrt(2 N) leaves, and three blocks for eight dimensions, cut to suit the variances."""
     if num_keys < TREE_FROM:
         return ScannParameters(num_leaves=0, block_widths=(), reorder=reorder)
-    root = math.sqrt(2 * num_keys)
     return ScannParameters(
-        num_leaves=round(max(root, min(2 * root, COMPARED_LEAVES))),
+        num_leaves=round(2 * math.sqrt(2 * num_keys)),
         block_widths=block_widths(variances, num_blocks(len(variances))),
         reorder=reorder,
     )

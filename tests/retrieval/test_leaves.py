@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from retrieve_rl.retrieval.leaves import Leaves, group_leaves, leaves_of, make_leaves, padded
+from retrieve_rl.retrieval.leaves import grouped, leaves_of, make_leaves, padded
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_of_few_distinct_keys_each_finds_its_own(distinct):
 
 def test_of_many_leaves_most_keys_get_the_nearest_and_none_a_far_one(keys):
     centers, rest = keys[:3000], keys[3000:]
-    leaves = leaf_of_each(Leaves(jnp.asarray(centers), group_leaves(centers)), rest)
+    leaves = leaf_of_each(grouped(centers), rest)
     distances = squared_distances(rest, centers)
     assert np.mean(leaves == distances.argmin(axis=1)) > 0.95
     chosen = distances[np.arange(len(rest)), leaves]
