@@ -44,7 +44,7 @@ def build_index(config: GoConfig, run: Run) -> RunResult:
     finished("encoder")
     index = make_index(config, data, encoder, run)
     finished("index")
-    training_neighbors(config, data, index, run)
+    training_neighbors(config, data, encoder, index, run)
     finished("neighbors")
     run.reporter.say("judging encoder and neighbors on held-out games")
     accuracy = judge_encoder(data, encoder)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from retrieve_rl.go.asking import TurnedNeighbors, ask
+from retrieve_rl.go.asking import SearchFn, TurnedNeighbors, ask
 from retrieve_rl.go.built import Built
 from retrieve_rl.go.config import GoConfig
 from retrieve_rl.go.data import GoData
@@ -20,6 +20,8 @@ from retrieve_rl.go.symmetries import NUM_SYMMETRIES
 from retrieve_rl.retrieval.exact import ExactIndex
 from retrieve_rl.retrieval.memory import search
 from retrieve_rl.retrieval.neighbors import Neighbors
+from retrieve_rl.retrieval.sharded import no_neighbors, renumber
+from retrieve_rl.types import Array
 
 AS_TRAINED, NO_NEIGHBORS = "as trained", "no neighbors"
 
@@ -60,24 +62,41 @@ def conditions(
     if built is None:
         yield _condition(AS_TRAINED, nothing, source="none")
         return
-    keys = keys_of(config, data, built.encoder, built.index.pca, rows)
-    yield _condition(AS_TRAINED, _as_played(_search(built, keys, count)), source="index")
+    keys = [
+        keys_of(config, data, built.encoder, built.index.pca, rows, symmetry)
+        for symmetry in range(NUM_SYMMETRIES if thorough else config.retrieval.orientations)
+    ]
+    own = config.retrieval.orientations
+
+    def asked(search: SearchFn, number: int, orientations: int = own) -> TurnedNeighbors:
+        return ask(keys.__getitem__, search, orientations, number)
+
+    def in_index(number: int) -> SearchFn:
+        memory = built.index.memory
+        return lambda queries: search(memory, memory.index, queries, number)
+
+    yield _condition(AS_TRAINED, asked(in_index(count), count), source="index", orientations=own)
     yield _condition(NO_NEIGHBORS, nothing, source="none")
     if not thorough:
         return
     for number in config.held_out.num_neighbors:
         if number != count:
-            found = _as_played(_search(built, keys, number))
-            yield _condition(f"{number} neighbors", found, source="index")
+            found = asked(in_index(number), number)
+            yield _condition(f"{number} neighbors", found, source="index", orientations=own)
     for fraction in config.held_out.fractions:
         if fraction < 1.0:
-            part = _search_part(data, built, keys, count, fraction)
+            part = asked(_in_part(data, built, count, fraction), count)
             yield _condition(
-                f"{fraction:.3g} of the games", part, source="exact", fraction=fraction
+                f"{fraction:.3g} of the games",
+                part,
+                source="exact",
+                fraction=fraction,
+                orientations=own,
             )
-    yield _condition("random neighbors", _random(config, built, keys), source="random")
-    turned = _ask_turned(config, data, built, rows, count)
-    yield _condition("all orientations", turned, source="index", orientations=NUM_SYMMETRIES)
+    yield _condition("random neighbors", _random(config, built, keys[0]), source="random")
+    name, others = ("all orientations", NUM_SYMMETRIES) if own == 1 else ("one orientation", 1)
+    turned = asked(in_index(count), count, others)
+    yield _condition(name, turned, source="index", orientations=others)
 
 
 def _condition(
@@ -97,31 +116,17 @@ def _condition(
     return Condition(name, facts, neighbors)
 
 
-def _as_played(found: Neighbors) -> TurnedNeighbors:
-    indices, distances = (np.asarray(part) for part in found)
-    return TurnedNeighbors(indices, distances, np.zeros_like(indices))
-
-
-def _search(built: Built, keys: Float[np.ndarray, "M D"], num_neighbors: int) -> Neighbors:
-    memory = built.index.memory
-    return search(memory, memory.index, keys, num_neighbors)
-
-
-def _search_part(
-    data: GoData,
-    built: Built,
-    keys: Float[np.ndarray, "M D"],
-    num_neighbors: int,
-    fraction: float,
-) -> TurnedNeighbors:
-    """The exact neighbors among the positions of a fraction of the games."""
-    members = np.flatnonzero(rows_of_fraction(data, fraction))
+def _in_part(data: GoData, built: Built, num_neighbors: int, fraction: float) -> SearchFn:
+    """Finds the exact neighbors among the positions of a fraction of the games."""
+    members = np.flatnonzero(rows_of_fraction(data, fraction)).astype(np.int32)
     if not len(members):
-        return none_found(len(keys), num_neighbors)
+        return lambda queries: no_neighbors(len(queries), num_neighbors)
     known = ExactIndex.build(built.index.take_keys(members))
-    found = _as_played(known.search(keys, num_neighbors))
-    indices = np.where(found.indices >= 0, members[found.indices], -1).astype(np.int32)
-    return found._replace(indices=indices)
+
+    def found(queries: Float[Array, "M D"]) -> Neighbors:
+        return renumber(known.search(queries, num_neighbors), members)
+
+    return found
 
 
 def rows_of_fraction(data: GoData, fraction: float) -> Bool[np.ndarray, " N"]:
@@ -140,21 +145,5 @@ def _random(config: GoConfig, built: Built, keys: Float[np.ndarray, "M D"]) -> T
         drawn = built.index.take_keys(indices[:, column])
         distances[:, column] = np.sum((drawn - keys) ** 2, axis=1)
     order = np.argsort(distances, axis=1, kind="stable")
-    return _as_played(
-        Neighbors(*(np.take_along_axis(part, order, axis=1) for part in (indices, distances)))
-    )
-
-
-def _ask_turned(
-    config: GoConfig,
-    data: GoData,
-    built: Built,
-    rows: Int[np.ndarray, " M"],
-    num_neighbors: int,
-) -> TurnedNeighbors:
-    return ask(
-        lambda symmetry: keys_of(config, data, built.encoder, built.index.pca, rows, symmetry),
-        lambda keys: _search(built, keys, num_neighbors),
-        NUM_SYMMETRIES,
-        num_neighbors,
-    )
+    indices, distances = (np.take_along_axis(part, order, axis=1) for part in (indices, distances))
+    return TurnedNeighbors(indices, distances, np.zeros_like(indices))

@@ -7,14 +7,13 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from retrieve_rl.go.asking import TurnedNeighbors
+from retrieve_rl.go.asking import TurnedNeighbors, ask
 from retrieve_rl.go.config import GoConfig
 from retrieve_rl.go.encoder import TrainedEncoder, predict
 from retrieve_rl.go.index import GoIndex
 from retrieve_rl.go.neighbor_inputs import RetrievalSet
 from retrieve_rl.go.positions import Positions
 from retrieve_rl.retrieval.memory import search
-from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.retrieval.pca import project
 
 
@@ -22,14 +21,15 @@ from retrieve_rl.retrieval.pca import project
 class NeighborSource:
     """An index, what its keys are made with, and the positions behind its rows.
 
-    Positions ask as they are played, in one orientation: so did those that the policy was trained
-    with. The games being played are not in the set, so none has to be hidden.
+    The games being played are not in the set, so none has to be hidden.
 
     Attributes:
+      orientations: in how many a position asks, as those did that the policy was trained with.
       layer: of the encoder, whose activations become keys.
       known: on the device; row for row as the index holds them.
     """
 
+    orientations: int
     layer: str
     encoder: TrainedEncoder
     index: GoIndex
@@ -40,11 +40,13 @@ class NeighborSource:
         """Of the index."""
         return self.index.memory.manifest.digest
 
-    def keys(self, positions: Positions, komi: Float[np.ndarray, " B"]) -> Float[np.ndarray, "B D"]:
-        """The keys of host positions; one compilation for every B."""
-        as_played = np.zeros(len(komi), np.int32)
+    def keys(
+        self, positions: Positions, komi: Float[np.ndarray, " B"], symmetry: int = 0
+    ) -> Float[np.ndarray, "B D"]:
+        """The keys of host positions turned by a symmetry; one compilation for every B."""
+        symmetries = np.full(len(komi), symmetry, np.int32)
         graphdef, params, _ = self.encoder
-        told = predict(graphdef, params, positions, komi, as_played)
+        told = predict(graphdef, params, positions, komi, symmetries)
         return project(self.index.pca, np.asarray(getattr(told, self.layer)))
 
     def nearest(
@@ -52,7 +54,12 @@ class NeighborSource:
     ) -> TurnedNeighbors:
         """The neighbors that the index finds; indices are its rows."""
         memory = self.index.memory
-        return _as_played(search(memory, memory.index, self.keys(positions, komi), num_neighbors))
+        return ask(
+            lambda symmetry: self.keys(positions, komi, symmetry),
+            lambda keys: search(memory, memory.index, keys, num_neighbors),
+            self.orientations,
+            num_neighbors,
+        )
 
     def random(
         self,
@@ -70,9 +77,8 @@ class NeighborSource:
         between = self.index.take_keys(drawn) - self.keys(positions, komi)[:, None]
         distances = np.sum(between**2, axis=2)
         order = np.argsort(distances, axis=1, kind="stable")
-        return _as_played(
-            Neighbors(*(np.take_along_axis(part, order, axis=1) for part in (drawn, distances)))
-        )
+        drawn, distances = (np.take_along_axis(part, order, axis=1) for part in (drawn, distances))
+        return TurnedNeighbors(drawn, distances, np.zeros_like(drawn))
 
 
 def neighbor_source(
@@ -83,9 +89,5 @@ def neighbor_source(
     Args:
       known: of that index, on the host; see `neighbor_inputs.retrieval_set`.
     """
-    return NeighborSource(config.keys.layer, encoder, index, jax.device_put(known))
-
-
-def _as_played(found: Neighbors) -> TurnedNeighbors:
-    indices, distances = (np.asarray(part) for part in found)
-    return TurnedNeighbors(indices, distances, np.zeros_like(indices))
+    orientations, layer = config.retrieval.orientations, config.keys.layer
+    return NeighborSource(orientations, layer, encoder, index, jax.device_put(known))

@@ -41,6 +41,9 @@ class RetrievalConfig(Strict):
     """none: the baseline, the same network with x_i = 0."""
     num_neighbors: int = Field(10, ge=1)
     """N; 2 and 10 are plotted in the paper."""
+    orientations: Literal[1, 8] = 1
+    """In how many orientations a position asks, in training and at play: as it was played, or in
+    all of them, of whose answers the nearest are merged (ours)."""
     own_game: Literal["other_half", "hidden"] = "other_half"
     """What keeps a training position from its own game: it asks the half of the games that does
     not hold it (the paper), or all, with its own game hidden (ours)."""

@@ -28,7 +28,6 @@ from retrieve_rl.go.training_neighbors import (
     training_neighbors,
 )
 from retrieve_rl.results import Run, RunResult
-from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.training import checkpoints
 from retrieve_rl.training.run_loop import restore, train_in_run
 from retrieve_rl.training.state import Metrics, TrainState, train_steps
@@ -47,7 +46,7 @@ class TrainInputs(NamedTuple):
     """
 
     known: RetrievalSet
-    neighbors: Neighbors | None
+    neighbors: TurnedNeighbors | None
     distance_scale: Float[Array, ""]
 
 
@@ -63,7 +62,7 @@ def train_policy(config: GoConfig, run: Run) -> RunResult:
         encoder = fit_encoder(config, data, run)
         index = make_index(config, data, encoder, run)
         built = Built(data, encoder, index)
-        neighbors = training_neighbors(config, data, index, run)
+        neighbors = training_neighbors(config, data, encoder, index, run)
     prepared = time.perf_counter()
     policy, metrics = fit(config, data, neighbors, run)
     trained = time.perf_counter()
@@ -149,8 +148,7 @@ def sample_batch(config: GoConfig, inputs: TrainInputs, rng_key: PRNGKeyArray) -
     asking = Batch(positions, known.games.komi[games], known.games.outcomes[games])
     if inputs.neighbors is None:
         return PolicyBatch(asking, jax.tree.map(jnp.asarray, none_found(batch, count)))
-    indices, distances = (part[rows, :count] for part in inputs.neighbors)
-    return PolicyBatch(asking, TurnedNeighbors(indices, distances, jnp.zeros_like(indices)))
+    return PolicyBatch(asking, TurnedNeighbors(*(part[rows, :count] for part in inputs.neighbors)))
 
 
 def _inputs(
@@ -159,7 +157,7 @@ def _inputs(
     found = None
     if neighbors is not None:
         count = config.retrieval.num_neighbors
-        found = Neighbors(*(part[:, :count] for part in neighbors.found))
+        found = TurnedNeighbors(*(part[:, :count] for part in neighbors.found))
     return TrainInputs(retrieval_set(data), found, jnp.float32(scale))
 
 

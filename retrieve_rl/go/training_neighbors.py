@@ -1,20 +1,29 @@
 """The neighbors of every training position, found once, none from the position's own game."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from retrieve_rl import artifacts
+from retrieve_rl.go.asking import TurnedNeighbors, ask
 from retrieve_rl.go.config import GoConfig
 from retrieve_rl.go.data import GoData
-from retrieve_rl.go.index import GoIndex
+from retrieve_rl.go.encoder import TrainedEncoder
+from retrieve_rl.go.index import CHUNK_ROWS, GoIndex, keys_of
 from retrieve_rl.go.splits import second_half
 from retrieve_rl.results import Run
-from retrieve_rl.retrieval.neighbors import Neighbors
-from retrieve_rl.retrieval.precompute import precompute_neighbors
+from retrieve_rl.retrieval.precompute import digest_of_rule, find_others, precompute_neighbors
+from retrieve_rl.retrieval.row_files import RowType, fill_rows
 
 _SCALE_ROWS = 10_000
+_TURNED_KIND = "turned-neighbors"
+_TURNED_COLUMNS: dict[str, type[np.number]] = {
+    "indices": np.int32,
+    "distances": np.float32,
+    "symmetries": np.int8,
+}
 
 
 class TrainingNeighbors(NamedTuple):
@@ -26,39 +35,96 @@ class TrainingNeighbors(NamedTuple):
       digest: of the artifact.
     """
 
-    found: Neighbors
+    found: TurnedNeighbors
     digest: str
 
 
 def training_neighbors(
-    config: GoConfig, data: GoData, index: GoIndex, run: Run
+    config: GoConfig, data: GoData, encoder: TrainedEncoder, index: GoIndex, run: Run
 ) -> TrainingNeighbors:
-    """Neighbors of every training position as it was played, by the rule of the config.
+    """Neighbors of every training position, by the rule and in the orientations of the config.
 
     "other_half": from the games of the half that does not hold it (Humphreys et al. 2022, section
     3.3). "hidden": from all games but its own. Resumable; what is there is opened; of several runs
     at once one finds them.
     """
-    rule = config.retrieval.own_game
-    out = _path(config, index)
     games = data.store.positions.games[data.training_rows]
-    halves = second_half(data.store.games.digests)[games]
+    rule: dict[str, Any] = {"not_from": games[:, None]}
+    if config.retrieval.own_game == "other_half":
+        rule = {"second_half": second_half(data.store.games.digests)[games]}
+    find = _as_played if config.retrieval.orientations == 1 else _in_all_orientations
     with artifacts.lock(index.folder / "neighbors", wait_seconds=3600):
-        found = precompute_neighbors(
-            index.memory,
-            index.keys,
-            config.index.num_neighbors,
-            out,
-            not_from=games[:, None] if rule == "hidden" else None,
-            second_half=halves if rule == "other_half" else None,
-            queries_sha256=artifacts.read_manifest(index.folder / "keys").digest,
-            reporter=run.reporter,
-            stop=run.stop,
-        )
-    return TrainingNeighbors(found, artifacts.read_manifest(out).digest)
+        return find(config, data, encoder, index, rule, run)
 
 
-def distance_scale(neighbors: Neighbors) -> float:
+def _as_played(
+    config: GoConfig,
+    data: GoData,
+    encoder: TrainedEncoder,
+    index: GoIndex,
+    rule: dict[str, Any],
+    run: Run,
+) -> TrainingNeighbors:
+    del data, encoder
+    out = _path(config, index)
+    found = precompute_neighbors(
+        index.memory,
+        index.keys,
+        config.index.num_neighbors,
+        out,
+        **rule,
+        queries_sha256=artifacts.read_manifest(index.folder / "keys").digest,
+        reporter=run.reporter,
+        stop=run.stop,
+    )
+    unturned = np.broadcast_to(np.int8(0), found.indices.shape)
+    return TrainingNeighbors(TurnedNeighbors(*found, unturned), artifacts.read_manifest(out).digest)
+
+
+def _in_all_orientations(
+    config: GoConfig,
+    data: GoData,
+    encoder: TrainedEncoder,
+    index: GoIndex,
+    rule: dict[str, Any],
+    run: Run,
+) -> TrainingNeighbors:
+    out, count = _path(config, index), config.index.num_neighbors
+    find = find_others(index.memory, count, **rule)
+
+    def compute(start: int, end: int) -> dict[str, np.ndarray]:
+        rows = data.training_rows[start:end]
+
+        def encode(symmetry: int) -> Float[np.ndarray, "B D"]:
+            if symmetry == 0:
+                return np.asarray(index.keys[start:end])
+            return keys_of(config, data, encoder, index.pca, rows, symmetry)
+
+        orientations = config.retrieval.orientations
+        return ask(encode, lambda keys: find(keys, start, end), orientations, count)._asdict()
+
+    fill_rows(
+        out,
+        {name: RowType(dtype, (count,)) for name, dtype in _TURNED_COLUMNS.items()},
+        len(data.training_rows),
+        compute,
+        kind=_TURNED_KIND,
+        made_from={
+            "index": index.memory.manifest.digest,
+            "keys": artifacts.read_manifest(index.folder / "keys").digest,
+            "rule": digest_of_rule(**{"not_from": None, "second_half": None, **rule}),
+        },
+        chunk_rows=CHUNK_ROWS,
+        title="finding neighbors in all orientations",
+        reporter=run.reporter,
+        stop=run.stop,
+    )
+    manifest = artifacts.verify(out, kind=_TURNED_KIND)
+    columns = (np.load(out / f"{name}.npy", mmap_mode="r") for name in _TURNED_COLUMNS)
+    return TrainingNeighbors(TurnedNeighbors(*columns), manifest.digest)
+
+
+def distance_scale(neighbors: TurnedNeighbors) -> float:
     """The unit of closeness: the median distance of the nearest neighbor, where it is not 0.
 
     Over rows spread evenly, so that not all are read; 1 where there is no such row.
@@ -73,6 +139,7 @@ def _path(config: GoConfig, index: GoIndex) -> Path:
         index.memory.manifest.digest[:8],
         config.index.num_neighbors,
         config.retrieval.own_game,
+        *(["turned"] if config.retrieval.orientations > 1 else []),
     )
     name = "-".join(["neighbors", *map(str, parts)])
     return index.folder / name.replace("_", "-")

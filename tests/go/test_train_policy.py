@@ -8,17 +8,17 @@ import pytest
 
 from retrieve_rl.errors import DataError, Interrupted
 from retrieve_rl.go import train_policy as training
+from retrieve_rl.go.asking import TurnedNeighbors
 from retrieve_rl.go.policy import open_policy
 from retrieve_rl.go.splits import TRAINING
 from retrieve_rl.go.train_policy import fit, sample_batch
 from retrieve_rl.go.training_neighbors import training_neighbors
-from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.training.checkpoints import latest_checkpoint
 
 
 @pytest.fixture(scope="module")
-def neighbors(go_config, go_data, go_index, go_run):
-    return training_neighbors(go_config, go_data, go_index, go_run)
+def neighbors(go_config, go_data, go_encoder, go_index, go_run):
+    return training_neighbors(go_config, go_data, go_encoder, go_index, go_run)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,9 @@ def test_a_tiny_run_learns_to_read_its_neighbors(config, go_data, neighbors, mak
         }
     )
     own = np.arange(len(go_data.training_rows))[:, None]
-    itself = neighbors._replace(found=Neighbors(own, np.zeros(own.shape, np.float32)))
+    itself = neighbors._replace(
+        found=TurnedNeighbors(own, np.zeros(own.shape, np.float32), np.zeros_like(own))
+    )
     _, reading = fit(config, go_data, itself, make_run("reading"))
     _, blind = fit(config, go_data, None, make_run("blind"))
     assert reading["top1"] > 0.3 > 0.1 > blind["top1"]
