@@ -102,27 +102,19 @@ def match_folder(config: "MatchConfig", root: Path) -> Path:
 def _config(
     trained: Trained, games: int, play: PlayChoice, match: MatchChoice, index: Path | None
 ) -> "MatchConfig":
-    from retrieve_rl.go.match_config import MatchConfig, openings_of
-    from retrieve_rl.go.policy import policy_digest
-    from retrieve_rl.go.versions import version_digest
-    from retrieve_rl.results import read_result
+    from retrieve_rl.go.match_config import match_of
 
     config = go_config_in(trained)
-    agent = agent_config_of(config, play)
-    openings, first_seed = openings_of(match.openings, match.opening_set)
-    digest = (read_result(trained.folder).retrieval or {}).get("sha256")
-    if index is not None:
-        digest = version_digest(index)
-    return MatchConfig(
-        trained=config,
-        policy=policy_digest(config, trained.folder),
-        index=digest,
-        agent=agent,
+    return match_of(
+        config,
+        trained.folder,
+        agent_config_of(config, play),
         opponent=match.opponent or "",
-        openings=openings,
-        first_seed=first_seed,
         games=games,
+        openings=match.openings,
+        half=match.opening_set,
         move_seconds=match.move_seconds,
+        version=index,
     )
 
 

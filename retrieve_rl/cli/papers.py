@@ -45,6 +45,12 @@ def evaluation(paper: str) -> "Callable[..., RunResult]":
     return evaluate_reframe
 
 
+def _judge_go() -> "Callable[..., RunResult]":
+    from retrieve_rl.go.judge_cell import judge_cell
+
+    return judge_cell
+
+
 def _reframe() -> "Paper":
     from retrieve_rl.reframe import cell
     from retrieve_rl.reframe.config import RESULTS_VERSION, config_hash, resolve
@@ -55,6 +61,7 @@ def _reframe() -> "Paper":
         results_version=RESULTS_VERSION,
         resolve=resolve,
         config_hash=config_hash,
+        judgment_hash=config_hash,
         identity=cell.identity,
         training=partial(training, "reframe"),
         # Training ends with the very evaluation that `rrl evaluate` does.
@@ -67,7 +74,7 @@ def _reframe() -> "Paper":
 
 def _go() -> "Paper":
     from retrieve_rl.go import cell
-    from retrieve_rl.go.config import RESULTS_VERSION, config_hash, resolve
+    from retrieve_rl.go.config import RESULTS_VERSION, config_hash, judgment_hash, resolve
     from retrieve_rl.study.paper import Paper
 
     return Paper(
@@ -75,9 +82,10 @@ def _go() -> "Paper":
         results_version=RESULTS_VERSION,
         resolve=resolve,
         config_hash=config_hash,
+        judgment_hash=judgment_hash,
         identity=cell.identity,
         training=partial(training, "go"),
-        evaluation=partial(evaluation, "go"),
+        evaluation=_judge_go,
         measurements=cell.measurements,
         conditions=cell.conditions,
         digests=cell.digests,

@@ -1,9 +1,11 @@
 """What a study reads of a Go config and of its result."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from retrieve_rl.go.bundled import bundled_records
 from retrieve_rl.go.config import GoConfig
+from retrieve_rl.go.match_games import PlayedGame, played_games_of
 from retrieve_rl.go.sources import digest_of_records
 from retrieve_rl.results import Measurements, RunResult
 
@@ -17,8 +19,9 @@ _MEASURES = {
 
 
 def identity(config: GoConfig) -> dict[str, Any]:
-    """The config without folders; every source has its digest, the bundled games too."""
-    facts = config.model_dump(mode="json")
+    """The config without folders, and without a match where none is played; every source has its
+    digest, the bundled games too."""
+    facts = config.model_dump(mode="json", exclude=set() if config.plays else {"play"})
     sources = [
         {**source, "sha256": source["sha256"] or digest_of_records(bundled_records().path)}
         for source in facts["data"]["sources"]
@@ -29,22 +32,33 @@ def identity(config: GoConfig) -> dict[str, Any]:
 
 def digests(result: RunResult) -> dict[str, str]:
     """What the store of positions was made from -> its digest."""
-    data = result.config["data"]
+    config = result.config
+    data = config.get("trained", config)["data"]
     asked = [*(source["file"] for source in data["sources"]), f"fraction {data['fraction']}"]
     drawn = [f"seed {result.seed}"] if data["fraction"] < 1 else []
     return {", ".join([*asked, *drawn]): result.inputs["store"]}
 
 
 def measurements(result: RunResult) -> Measurements:
-    """One a test game, named by the first digits of its digest; a game counts for its positions."""
+    """One a test game, named by the first digits of its digest; a game counts for its positions.
+
+    Of a match one a pair of games from an opening, named by its number; void games do not count.
+    """
     outcomes = result.outcomes
+    if result.summary["measure"] == "score":
+        return _pairs(played_games_of(outcomes))
     names = [outcome["game"][:_DIGITS] for outcome in outcomes]
     values = {name: [outcome[column] for outcome in outcomes] for name, column in _MEASURES.items()}
     return Measurements(names, [outcome["positions"] for outcome in outcomes], values)
 
 
 def conditions(result: RunResult) -> dict[str, dict[str, Any]]:
-    """Errors under every condition of the neighbors, and what they gain over no neighbors."""
+    """Errors under every condition of the neighbors, and what they gain over no neighbors.
+
+    Of a match what it cost, and how far from the memory it led.
+    """
+    if result.summary["measure"] == "score":
+        return _of_match(result)
     told: dict[str, dict[str, Any]] = {}
     for name, table in ((result.retrieval or {}).get("conditions") or {}).items():
         told[name] = {measure: table["by_step"][0][measure] for measure in _MEASURES}
@@ -52,3 +66,36 @@ def conditions(result: RunResult) -> dict[str, dict[str, Any]]:
         if gain:
             told[name]["top1_less_no_neighbors"] = gain["top1"]
     return told
+
+
+def _pairs(played: Sequence[PlayedGame]) -> Measurements:
+    scores: dict[int, list[float]] = {}
+    for game in played:
+        if game.score is not None:
+            scores.setdefault(game.game.number // 2, []).append(game.score)
+    counts = [len(pair) for pair in scores.values()]
+    return Measurements(list(scores), counts, {"score": [sum(pair) for pair in scores.values()]})
+
+
+def _of_match(result: RunResult) -> dict[str, dict[str, Any]]:
+    timings, retrieval = result.timings, result.retrieval or {}
+    costs = ("move_seconds", "simulations_per_second", "network_share", "retrieval_share")
+    told = {"cost of a move": {name: timings[name] for name in costs if name in timings}}
+    nearest = retrieval.get("distances_of_played", {}).get("nearest", {})
+    if "q50" in nearest:
+        told["played positions"] = {"median_distance": nearest["q50"]}
+    if "growth" in retrieval:
+        growth = retrieval["growth"]
+        told["played positions"] |= {
+            f"median_distance_{name}": growth["played"][name]["q50"]
+            for name in ("to_old", "to_grown")
+        } | {"found_among_added": growth["played"]["found_among_added"]["all"]}
+        told["test positions"] = {
+            f"median_distance_{name}": growth["distances"][f"test_{name}"]["q50"]
+            for name in ("to_old", "to_grown")
+        }
+    return {
+        condition: {name: {"mean": value, "low": None, "high": None} for name, value in of.items()}
+        for condition, of in told.items()
+        if of
+    }

@@ -16,6 +16,7 @@ from retrieve_rl.config import (
     read_toml,
     validate,
 )
+from retrieve_rl.go.play_config import PlayConfig
 from retrieve_rl.go.points import NUM_POINTS
 from retrieve_rl.go.policy_config import HeldOutConfig, ModelConfig, RetrievalConfig, TrainConfig
 from retrieve_rl.go.sources import BUNDLED, digest_of_records
@@ -26,6 +27,7 @@ RESULTS_VERSION = 1
 """Raised in the commit that changes what a config computes; results of two versions never mix."""
 DEFAULT_ARM = "retrieval"
 _OF_POLICY = ("model", "retrieval", "train", "held_out")
+_OF_STUDY = ("play",)
 
 
 class SourceConfig(Strict):
@@ -129,6 +131,7 @@ class GoConfig(RunConfig):
     retrieval: RetrievalConfig = RetrievalConfig()
     train: TrainConfig = TrainConfig()
     held_out: HeldOutConfig = HeldOutConfig()
+    play: PlayConfig = PlayConfig()
 
     @model_validator(mode="after")
     def _enough_neighbors_are_found(self) -> "GoConfig":
@@ -157,16 +160,26 @@ class GoConfig(RunConfig):
         """Whether the policy hears of neighbors at all."""
         return self.retrieval.source != "none"
 
+    @property
+    def plays(self) -> bool:
+        """Whether a study judges the policy by a match, and not on held-out games."""
+        return self.play.opponent != ""
+
 
 def config_hash(config: GoConfig) -> str:
     """Hash of all that determines the numbers of a policy's run."""
-    return _hash(config.model_dump(mode="json"))
+    return _hash(config.model_dump(mode="json", exclude=set(_OF_STUDY)))
+
+
+def judgment_hash(config: GoConfig) -> str:
+    """Hash of all that determines how a study judges a policy."""
+    return _hash(config.model_dump(mode="json")) if config.plays else config_hash(config)
 
 
 def index_config(config: GoConfig) -> dict[str, Any]:
     """The part of a config that its index is made from; the same for every arm, as strict JSON."""
     facts = config.model_dump(mode="json")
-    of_index = {name: facts[name] for name in facts if name not in _OF_POLICY}
+    of_index = {name: facts[name] for name in facts if name not in (*_OF_POLICY, *_OF_STUDY)}
     return {**of_index, "arm": DEFAULT_ARM}
 
 

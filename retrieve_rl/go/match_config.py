@@ -16,10 +16,14 @@ from retrieve_rl.go.openings import (
     split_openings,
 )
 from retrieve_rl.go.points import moves_of, text_of
+from retrieve_rl.go.policy import policy_digest
 from retrieve_rl.go.search import SearchConfig
+from retrieve_rl.go.versions import version_digest
+from retrieve_rl.results import read_result
 
 KOMI = 7.0
 """Of the bundled games, and of matches."""
+MOVE_SECONDS = 10.0
 
 
 class MatchConfig(Strict):
@@ -46,7 +50,7 @@ class MatchConfig(Strict):
     first_seed: int
     games: int
     komi: float = KOMI
-    move_seconds: float = Field(10.0, gt=0.0)
+    move_seconds: float = Field(MOVE_SECONDS, gt=0.0)
 
     @property
     def seed(self) -> int:
@@ -62,6 +66,42 @@ def match_hash(config: MatchConfig) -> str:
     """Hash of all that determines a match; the policy's digest stands for its training."""
     facts = config.model_dump(mode="json", exclude={"trained"})
     return digest({"results_version": RESULTS_VERSION, **facts})
+
+
+def match_of(
+    trained: GoConfig,
+    folder: Path,
+    agent: AgentConfig,
+    *,
+    opponent: str,
+    games: int,
+    openings: Path | None = None,
+    half: OpeningHalf = "scoring",
+    move_seconds: float = MOVE_SECONDS,
+    version: Path | None = None,
+) -> MatchConfig:
+    """The match of the policy that was trained in `folder`.
+
+    Args:
+      openings: see `openings_of`.
+      version: of its index, to be asked in its place.
+
+    Raises:
+      DataError: the training is not finished, or there is no such version, or no such openings.
+    """
+    chosen, first_seed = openings_of(openings, half)
+    own = (read_result(folder).retrieval or {}).get("sha256")
+    return MatchConfig(
+        trained=trained,
+        policy=policy_digest(trained, folder),
+        index=own if version is None else version_digest(version),
+        agent=agent,
+        opponent=opponent,
+        openings=chosen,
+        first_seed=first_seed,
+        games=games,
+        move_seconds=move_seconds,
+    )
 
 
 def openings_of(file: Path | None, half: OpeningHalf) -> tuple[tuple[str, ...], int]:

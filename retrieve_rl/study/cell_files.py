@@ -18,7 +18,7 @@ from retrieve_rl.study.design import Cell
 
 _KEY_DIGITS = 12
 _SIGNIFICANT = 9
-_TIMINGS = ("prepare_seconds", "train_seconds", "evaluate_seconds")
+_TIMINGS = ("prepare_seconds", "train_seconds", "evaluate_seconds", "play_seconds")
 
 
 class Outcomes(Strict):

@@ -17,12 +17,13 @@ class Paper:
       name: as a config's `paper` says.
       results_version: of what its configs compute now.
       resolve: (task, preset=, arm=, seed=, settings=) -> config.
-      config_hash: of a config; names its run's folder.
+      config_hash: of a config; names the folder of its training.
+      judgment_hash: of a config; names the folder of its evaluation.
       identity: of a config, all that determines its numbers, on any machine: no path, and the data
         by recipe or digest.
       training: -> what `rrl train-policy` calls; slow to import.
-      evaluation: -> what `rrl evaluate` calls, with `trained=FOLDER`, where it says more than the
-        training's own evaluation; else None.
+      evaluation: -> what judges a finished training, called with `trained=FOLDER`, where it says
+        more than the training's own evaluation; else None.
       measurements: the outcomes of a result, as columns.
       conditions: of a result, name of the condition -> measure -> mean, low and high.
       digests: of a result, name of the data it was computed from -> digest of its arrays.
@@ -32,6 +33,7 @@ class Paper:
     results_version: int
     resolve: Callable[..., RunConfig]
     config_hash: Callable[[Any], str]
+    judgment_hash: Callable[[Any], str]
     identity: Callable[[Any], dict[str, Any]]
     training: Callable[[], RunFn]
     evaluation: Callable[[], Callable[..., RunResult]] | None

@@ -43,6 +43,8 @@ def run_cell(
 
 def run_place(cell: Cell, command: str, root: Path) -> Path:
     """The folder of one of the cell's runs, the same as by the command itself."""
+    paper = cell.paper
+    hash_of = paper.config_hash if command == "train-policy" else paper.judgment_hash
     return run_folder(
         root,
         command,
@@ -50,5 +52,5 @@ def run_place(cell: Cell, command: str, root: Path) -> Path:
         arm=cell.arm,
         preset=cell.config.preset,
         seed=cell.seed,
-        config_hash=cell.paper.config_hash(cell.config),
+        config_hash=hash_of(cell.config),
     )

@@ -112,6 +112,7 @@ PAPER = Paper(
     results_version=1,
     resolve=resolve,
     config_hash=config_hash,
+    judgment_hash=config_hash,
     identity=identity,
     training=training,
     evaluation=None,

@@ -1,0 +1,149 @@
+"""How a study judges a policy: on held-out games, or by a match, its memory grown or not."""
+
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from retrieve_rl.errors import UsageError
+from retrieve_rl.go.add_games import add_games
+from retrieve_rl.go.additions import additions
+from retrieve_rl.go.agent import AgentConfig
+from retrieve_rl.go.built import open_built
+from retrieve_rl.go.choices import OpeningHalf
+from retrieve_rl.go.config import GoConfig
+from retrieve_rl.go.evaluate_match import evaluate_match
+from retrieve_rl.go.evaluate_policy import evaluate
+from retrieve_rl.go.games import Source
+from retrieve_rl.go.match_config import agent_config, match_of
+from retrieve_rl.go.set_distances import distances_in_games
+from retrieve_rl.go.sources import locate
+from retrieve_rl.go.versions import open_version
+from retrieve_rl.results import Run, RunResult, read_result, write_result
+
+_ADDING, _GROWN = "adding", "grown"
+
+
+class Growth(NamedTuple):
+    """Games that joined the memory before the match.
+
+    Attributes:
+      version: where the grown index lies.
+      result: of adding them.
+      seconds: that their own match took.
+    """
+
+    version: Path
+    result: RunResult
+    seconds: float
+
+
+def judge_cell(config: GoConfig, run: Run, *, trained: Path) -> RunResult:
+    """Judges the policy of the training run in `trained` as `config.play` says.
+
+    A match and all that leads to it lie in the run's folder, and go on where they were stopped.
+
+    Raises:
+      UsageError: a memory is to grow that the policy does not have, or neighbors are asked for.
+      DataError: records are missing, or hold too few positions.
+      MissingDependencyError: no such engine.
+      Interrupted: a signal asked to stop.
+    """
+    if not config.plays:
+        return evaluate(config, run, trained=trained)
+    growth = _grow(config, run, trained)
+    version = growth.version if growth else None
+    result = _match(config, run, trained, games=config.play.games, version=version)
+    if growth is None:
+        return result
+    began = time.perf_counter()
+    told = _told_of_growth(config, run, growth)
+    seconds = {
+        "play_seconds": result.timings["play_seconds"] + growth.seconds,
+        "evaluate_seconds": time.perf_counter() - began,
+    }
+    return result.model_copy(
+        update={
+            "retrieval": {**(result.retrieval or {}), "growth": told},
+            "timings": {**result.timings, **seconds},
+        }
+    )
+
+
+def _grow(config: GoConfig, run: Run, trained: Path) -> Growth | None:
+    """The version of the policy's index that the match is played with; None for its own."""
+    play = config.play
+    if play.grows_by == "nothing":
+        return None
+    if not config.retrieves:
+        raise UsageError(f"{config.arm} has no memory that could grow: set play.grows_by = nothing")
+    seconds = 0.0
+    if play.grows_by == "own games":
+        place = run.folder / _ADDING
+        playing = Run(place, run.root, run.reporter, run.stop)
+        played = _once(
+            place,
+            lambda: _match(config, playing, trained, games=play.added_from, half="adding"),
+        )
+        records, seconds = place / "games", played.timings["play_seconds"]
+    else:
+        assert play.other_games is not None
+        records = locate(play.other_games.file, play.other_games.sha256, config.data.folder)
+    place = run.folder / _GROWN
+    asked = additions([records], play.added_positions)
+    adding = Run(place, run.root, run.reporter, run.stop)
+    result = _once(place, lambda: add_games(config, adding, asked=asked, to=None))
+    return Growth(place, result, seconds)
+
+
+def _match(
+    config: GoConfig,
+    run: Run,
+    trained: Path,
+    *,
+    games: int,
+    half: OpeningHalf = "scoring",
+    version: Path | None = None,
+) -> RunResult:
+    match = match_of(
+        config,
+        trained,
+        _agent(config),
+        opponent=config.play.opponent,
+        games=games,
+        half=half,
+        move_seconds=config.play.move_seconds,
+        version=version,
+    )
+    return evaluate_match(match, run, trained=trained, version=version)
+
+
+def _agent(config: GoConfig) -> AgentConfig:
+    play = config.play
+    return agent_config(
+        config,
+        player="prior" if play.simulations == 0 else play.player,
+        simulations=play.simulations,
+        neighbors=play.neighbors,
+        num_neighbors=play.num_neighbors,
+    )
+
+
+def _told_of_growth(config: GoConfig, run: Run, growth: Growth) -> dict[str, Any]:
+    """The curves of Figure 6a, over the positions of the match."""
+    built = open_built(config, run.root)
+    grown = open_version(config, built, growth.version)
+    added = growth.result
+    return {
+        "added": added.inputs["added"],
+        "distances": (added.retrieval or {})["distances"],
+        "played": distances_in_games(config, built, grown, [Source(run.folder / "games")], run),
+    }
+
+
+def _once(place: Path, compute: Any) -> RunResult:
+    """The result that is at `place`, or what is computed and kept there."""
+    if (place / "result.json").exists():
+        return read_result(place)
+    result: RunResult = compute()
+    write_result(place, result)
+    return result
