@@ -82,6 +82,9 @@ says "evaluation episodes only"
 expect 0 rrl ablate memory-size --task hopper-medium --preset smoke --jobs 2
 expect 0 rrl ablate memory-size --task hopper-medium --preset smoke --dry-run
 says " 0 to do;"
+expect 0 rrl report memory-size "$policy" --out "$folder/report"
+says "report.html"
+expect 5 rrl report nonsense
 expect 0 rrl list
 expect 0 rrl list runs --where arm=reframe --json
 expect 0 rrl verify "$RRL_RUNS"

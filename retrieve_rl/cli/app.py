@@ -13,6 +13,7 @@ from retrieve_rl.cli.index_command import build_index
 from retrieve_rl.cli.info_commands import doctor, list_names, show, verify
 from retrieve_rl.cli.neighbors_command import neighbors
 from retrieve_rl.cli.options import flat
+from retrieve_rl.cli.report_command import report
 from retrieve_rl.cli.run_commands import evaluate, train_amb, train_policy
 from retrieve_rl.cli.study_commands import ablate, compare
 
@@ -43,6 +44,7 @@ app.command(
 )(flat(evaluate))
 app.command("ablate", epilog=_example("rrl ablate memory-size --task hopper-medium"))(flat(ablate))
 app.command("compare", epilog=_example("rrl compare RUN RUN"))(flat(compare))
+app.command("report", epilog=_example("rrl report memory-size --out report"))(flat(report))
 app.command("neighbors", epilog=_example("rrl neighbors --task go9 --preset smoke --row 0"))(
     flat(neighbors)
 )

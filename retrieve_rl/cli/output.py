@@ -1,8 +1,10 @@
 """Results on stdout: tables for a person, one JSON document for a program."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from retrieve_rl.shown import all_numbers, flat, shown
 
 
 def print_json(document: Any) -> None:
@@ -32,11 +34,10 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
 
     table = Table(box=SIMPLE_HEAD, show_edge=False)
     for number, column in enumerate(columns):
-        given = [row[number] for row in rows if row[number] is not None]
-        numeric = bool(given) and all(map(_is_number, given))
+        numeric = all_numbers([row[number] for row in rows])
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(format_value(value) for value in row))
+        table.add_row(*map(shown, row))
     # Rich takes 80 columns where there is no terminal, and would break paths in a file or pipe.
     width = None if sys.stdout.isatty() else 1000
     console = Console(width=width, markup=False, highlight=False, emoji=False)
@@ -47,38 +48,4 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
 
 def print_facts(title: str, facts: Mapping[str, Any]) -> None:
     """Prints a nested mapping as rows of dotted name and value; an interval is one row."""
-    print_table(title, ("name", "value"), list(_flatten(facts, "")))
-
-
-def format_value(value: Any) -> str:
-    """A value for a person: five digits, intervals as `mean [low, high]`, "-" for nothing."""
-    if value is None or value in ("", [], ()):
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.5g}"
-    if _is_interval(value):
-        low, high = format_value(value["low"]), format_value(value["high"])
-        return f"{format_value(value['mean'])} [{low}, {high}]"
-    if isinstance(value, list | tuple):
-        shown = [format_value(item) for item in value[:8]]
-        more = [f"... {len(value)} in all"] if len(value) > 8 else []
-        return ", ".join([*shown, *more])
-    return str(value)
-
-
-def _flatten(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and not _is_interval(value):
-        for key, item in value.items():
-            yield from _flatten(item, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, value
-
-
-def _is_interval(value: Any) -> bool:
-    return isinstance(value, Mapping) and value.keys() == {"mean", "low", "high"}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    print_table(title, ("name", "value"), list(flat(facts)))

@@ -11,6 +11,7 @@ from retrieve_rl.cli.options import Output, Place
 from retrieve_rl.cli.output import print_json, print_table
 from retrieve_rl.cli.papers import paper_named, paper_of_task
 from retrieve_rl.errors import GateError
+from retrieve_rl.shown import interval_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,6 @@ Cells = Annotated[
     ),
 ]
 _RUN = "Folder of a run of train-policy or evaluate, its result.json, or a cell's file."
-_INTERVAL = ("mean", "low", "high")
 _NUMBERS = ("measure", "mean", "low", "high", "episodes", "seeds", "steps")
 
 
@@ -125,7 +125,7 @@ def _print_report(report: "Mapping[str, Any]", output: Output) -> None:
 
 def _print_conditions(rows: "Sequence[tuple[tuple[str, ...], Mapping[str, Any]]]") -> None:
     lines = [
-        (" ".join(path), condition, measure, _shown(found))
+        (" ".join(path), condition, measure, interval_of(found))
         for path, numbers in rows
         for condition, measures in numbers.get("conditions", {}).items()
         for measure, found in measures.items()
@@ -133,12 +133,6 @@ def _print_conditions(rows: "Sequence[tuple[tuple[str, ...], Mapping[str, Any]]]
     if lines:
         columns = ("cells", "condition", "measure", "mean [95% interval]")
         print_table("under other conditions", columns, lines)
-
-
-def _shown(found: "Mapping[str, Any]") -> Any:
-    """An interval, or the mean alone where there is none."""
-    known = {name: found[name] for name in _INTERVAL}
-    return found["mean"] if found["low"] is None else known
 
 
 def _difference(numbers: "Mapping[str, Any]") -> str | None:

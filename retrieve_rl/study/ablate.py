@@ -125,9 +125,8 @@ def ablate(
         for cell in grid
     ]
     name = Path(asked.name).stem
-    return _write(
-        _report(name, design, told), design, out or root / "reports" / name / "report.json"
-    )
+    report = _report(name, design, told, root)
+    return _write(report, design, out or root / "reports" / name / "report.json")
 
 
 def _finished(grid: Sequence[Cell], folder: Path) -> dict[str, CellResult]:
@@ -135,7 +134,7 @@ def _finished(grid: Sequence[Cell], folder: Path) -> dict[str, CellResult]:
     return {key: result for key, result in found.items() if result is not None}
 
 
-def _report(name: str, design: StudyDesign, ended: list[Ended]) -> dict[str, Any]:
+def _report(name: str, design: StudyDesign, ended: list[Ended], root: Path) -> dict[str, Any]:
     same_version(ended)
     return {
         "schema_version": 2,
@@ -143,7 +142,7 @@ def _report(name: str, design: StudyDesign, ended: list[Ended]) -> dict[str, Any
         "title": design.title,
         "preset": design.preset,
         "design": design.model_dump(mode="json"),
-        "cells": [_record(one) for one in ended],
+        "cells": [_record(one, root) for one in ended],
         "summary": summarize(ended, design),
         "over_tasks": over_tasks(ended),
         "notes": unlike_data(ended),
@@ -151,9 +150,10 @@ def _report(name: str, design: StudyDesign, ended: list[Ended]) -> dict[str, Any
     }
 
 
-def _record(one: Ended) -> dict[str, Any]:
+def _record(one: Ended, root: Path) -> dict[str, Any]:
     cell, result = one.cell, one.result
     record: dict[str, Any] = {
+        "run": run_place(cell, "train-policy", root).relative_to(root).as_posix(),
         "task": cell.task,
         "arm": cell.arm,
         "settings": cell.settings,

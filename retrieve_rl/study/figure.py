@@ -1,52 +1,55 @@
 """The figure of a study, drawn from its summary alone."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from retrieve_rl.study.design import StudyDesign
+from retrieve_rl.study.themes import LIGHT, MARKERS, Theme, drawn_in
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _Numbers = dict[str, Any]
 
 
 def draw(summary: dict[str, Any], design: StudyDesign, path: Path) -> None:
-    """A bar for each row, or, where one key varies, lines over it; one panel a task."""
-    import matplotlib
+    """Writes the figure for a light page as PNG."""
+    with drawn_in(LIGHT):
+        figure_of(summary, design, LIGHT).savefig(path, dpi=150, metadata={"Software": None})
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+
+def figure_of(summary: dict[str, Any], design: StudyDesign, theme: Theme) -> "Figure":
+    """A bar for each row, or, where one key varies, lines over it; one panel a task.
+
+    To be called, and its result saved, inside `drawn_in(theme)`.
+    """
+    from matplotlib.figure import Figure
 
     tasks = list(summary) or list(design.tasks)
     lines = len(design.grid) == 1 and not any(block.grid for block in design.also)
     rows = max((len(_flat(arms)) for arms in summary.values()), default=1)
     size = (2.5 + 2.8 * len(tasks), 3.6 if lines else 1.6 + 0.35 * rows)
-    figure, axes = plt.subplots(
-        1,
-        len(tasks),
-        figsize=size,
-        squeeze=False,
-        sharex=not lines,
-        sharey=lines,
-        layout="constrained",
-    )
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(1, len(tasks), squeeze=False, sharex=not lines, sharey=lines)
     for axis, task in zip(axes[0], tasks, strict=True):
         arms = summary.get(task, {})
         if lines:
             _draw_lines(axis, arms, design)
         else:
-            _draw_bars(axis, _flat(arms), named=axis is axes[0][0])
+            _draw_bars(axis, _flat(arms), theme, named=axis is axes[0][0])
         axis.set_title(task, fontsize="medium")
-        axis.spines[["top", "right"]].set_visible(False)
     measure = _measure(summary)
     if lines:
         axes[0][0].set_ylabel(measure)
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4)
     else:
         figure.supxlabel(measure, fontsize="medium")
     seeds = "1 seed" if len(design.seeds) == 1 else f"{len(design.seeds)} seeds"
     figure.suptitle(f"{design.title}\n{design.preset}, {seeds}, 95% intervals", fontsize="medium")
-    figure.savefig(path, dpi=150, metadata={"Software": None})
-    plt.close(figure)
+    return figure
 
 
 def _flat(arms: dict[str, Any]) -> dict[str, _Numbers]:
@@ -66,12 +69,12 @@ def _short(varied: str) -> str:
     return " ".join(key.rpartition(".")[2] + equals + value for key, equals, value in parts)
 
 
-def _draw_bars(axis: Any, rows: dict[str, _Numbers], *, named: bool) -> None:
+def _draw_bars(axis: Any, rows: dict[str, _Numbers], theme: Theme, *, named: bool) -> None:
     """From the top down; the rows are named beside the first panel only."""
     for position, numbers in enumerate(rows.values()):
         axis.barh(position, numbers["mean"], color="C0", alpha=0.8)
         whiskers = _whiskers([numbers])
-        axis.errorbar(numbers["mean"], position, xerr=whiskers, color="black", capsize=4)
+        axis.errorbar(numbers["mean"], position, xerr=whiskers, color=theme.ink, capsize=4)
     axis.set_yticks(range(len(rows)), list(rows) if named else [""] * len(rows))
     axis.invert_yaxis()
 
@@ -88,16 +91,15 @@ def _draw_lines(axis: Any, arms: dict[str, Any], design: StudyDesign) -> None:
         present = [value for value in values if f"{key}={value}" in below]
         numbers = [below[f"{key}={value}"] for value in present]
         means = [number["mean"] for number in numbers]
+        marker = MARKERS[number % len(MARKERS)]
         axis.errorbar(
-            present, means, _whiskers(numbers), marker="o", capsize=3, color=color, label=arm
+            present, means, _whiskers(numbers), marker=marker, capsize=3, color=color, label=arm
         )
     if all(_is_number(value) and value > 0 for value in values):
         axis.set_xscale("log")
         axis.set_xticks(values, [str(value) for value in values])
         axis.minorticks_off()
     axis.set_xlabel(key)
-    if arms:
-        axis.legend(frameon=False)
 
 
 def _is_number(value: Any) -> bool:

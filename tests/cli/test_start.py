@@ -18,6 +18,7 @@ COMMANDS = (
     "evaluate",
     "ablate",
     "compare",
+    "report",
     "build-index",
     "neighbors",
     "gtp",

@@ -1,0 +1,163 @@
+"""A page about a study, from the JSON that `rrl ablate` wrote."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from retrieve_rl.config import validate
+from retrieve_rl.errors import DataError, UsageError
+from retrieve_rl.progress import in_words
+from retrieve_rl.report.curves import curves_of_runs
+from retrieve_rl.report.page import Page, Section, Table
+from retrieve_rl.report.pictures import picture_of_study
+from retrieve_rl.shown import interval_of, shown
+from retrieve_rl.study.design import StudyDesign
+
+SCHEMA_VERSION = 2
+_COLUMNS = (
+    "task",
+    "row",
+    "measure",
+    "mean [95% interval]",
+    "paired difference",
+    "interquartile mean",
+    "seeds",
+    "episodes",
+    "steps",
+    "parameters",
+    "train seconds",
+)
+_KEY = ("schema_version", "name", "title", "preset", "design", "cells", "summary")
+
+
+def page_of_study(report: Mapping[str, Any], source: str, root: Path) -> Page:
+    """Tables and figures of the study; learning curves where its runs lie below `root`.
+
+    Raises:
+      DataError: it is no report of a study, or one of another version of this program.
+    """
+    missing = [name for name in _KEY if name not in report]
+    if missing:
+        raise DataError(f"{source} is no report of a study: it lacks {', '.join(missing)}")
+    if report["schema_version"] != SCHEMA_VERSION:
+        raise DataError(
+            f"{source} has schema version {report['schema_version']}, this program reads"
+            f" {SCHEMA_VERSION}: run rrl ablate {report['name']} again"
+        )
+    try:
+        design = validate(StudyDesign, report["design"], source=source)
+    except UsageError as error:
+        raise DataError(str(error)) from None
+    cells = [cell for cell in report["cells"] if cell["status"] == "ok"]
+    return Page(
+        title=report["title"],
+        sections=[
+            _results(report, design),
+            _over_tasks(report),
+            _conditions(report),
+            _curves(cells, root),
+            _failed(report),
+            _made_by(report, cells),
+        ],
+    )
+
+
+def _results(report: Mapping[str, Any], design: StudyDesign) -> Section:
+    rows = list(_leaves(report["summary"], ()))
+    if not rows:
+        return Section("Results", ["No cell is finished."])
+    kinds = "; ".join(sorted({numbers["interval"] for _, numbers in rows}))
+    table = Table(_COLUMNS, [_row(path, numbers) for path, numbers in rows])
+    text = [f"95% intervals: {kinds}.", *report.get("notes", ())]
+    picture = picture_of_study(report["summary"], design)
+    return Section("Results", text, tables=[table], pictures=[picture])
+
+
+def _row(path: tuple[str, ...], numbers: Mapping[str, Any]) -> tuple[Any, ...]:
+    difference = numbers.get("difference")
+    told = None
+    if difference:
+        told = f"{_signed(difference)} to {difference['less']}"
+    return (
+        path[0],
+        " ".join(path[1:]),
+        numbers["measure"],
+        interval_of(numbers),
+        told,
+        interval_of(numbers["interquartile_mean"]),
+        numbers["seeds"],
+        numbers["episodes"],
+        numbers["steps"],
+        numbers["parameters"],
+        round(numbers["train_seconds"]),
+    )
+
+
+def _signed(difference: Mapping[str, Any]) -> str:
+    mean, low, high = (difference[name] for name in ("mean", "low", "high"))
+    return f"{mean:+.4g}" if low is None else f"{mean:+.4g} [{low:+.4g}, {high:+.4g}]"
+
+
+def _over_tasks(report: Mapping[str, Any]) -> Section:
+    rows = [
+        (f"{arm} {varied}".strip(), interval_of(numbers), interval_of(iqm), numbers["tasks"])
+        for arm, below in report.get("over_tasks", {}).items()
+        for varied, numbers in below.items()
+        if (iqm := numbers["interquartile_mean"])
+    ]
+    columns = ("row", "mean over tasks [95% interval]", "interquartile mean", "tasks")
+    return Section("Over all tasks", tables=[Table(columns, rows)] if rows else [])
+
+
+def _conditions(report: Mapping[str, Any]) -> Section:
+    rows = [
+        (" ".join(path), condition, measure, interval_of(found))
+        for path, numbers in _leaves(report["summary"], ())
+        for condition, measures in numbers.get("conditions", {}).items()
+        for measure, found in measures.items()
+    ]
+    columns = ("row", "condition", "measure", "mean [95% interval]")
+    return Section("Under other conditions", tables=[Table(columns, rows)] if rows else [])
+
+
+def _curves(cells: list[Mapping[str, Any]], root: Path) -> Section:
+    runs = {_label(cell): root / cell["run"] for cell in cells if "run" in cell}
+    return Section("Learning curves", pictures=curves_of_runs(runs))
+
+
+def _failed(report: Mapping[str, Any]) -> Section:
+    rows = [(_label(cell), cell["error"]) for cell in report["cells"] if cell["status"] == "failed"]
+    return Section("Failed cells", tables=[Table(("cell", "error"), rows)] if rows else [])
+
+
+def _made_by(report: Mapping[str, Any], cells: list[Mapping[str, Any]]) -> Section:
+    """The commands, the time, and every version and device that took part."""
+    seconds = sum(sum(cell["seconds"].values()) for cell in cells)
+    versions: Counter[tuple[str, str]] = Counter()
+    for cell in cells:
+        versions.update(cell["versions"].items())
+        versions.update({("device", shown(cell["device"].get("kind"))): 1})
+    rows = [(name, version, count) for (name, version), count in sorted(versions.items())]
+    return Section(
+        "How it was made",
+        [f"{len(cells)} cells, {in_words(seconds)} of computing in all."] if cells else [],
+        tables=[Table(("what", "version", "cells"), rows)] if rows else [],
+        commands=[f"rrl ablate {report['name']} --preset {report['preset']}"],
+    )
+
+
+def _label(cell: Mapping[str, Any]) -> str:
+    varied = " ".join(f"{key}={value}" for key, value in cell["settings"].items())
+    words = (cell["task"], cell["arm"], varied, f"seed={cell['seed']}")
+    return " ".join(word for word in words if word)
+
+
+def _leaves(
+    summary: Mapping[str, Any], path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    if "mean" in summary:
+        yield path, summary
+        return
+    for name, below in summary.items():
+        yield from _leaves(below, (*path, name))

@@ -1,0 +1,77 @@
+"""From what is named to the files of a report."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from retrieve_rl import artifacts
+from retrieve_rl.config import experiments_folder, named_files
+from retrieve_rl.errors import DataError
+from retrieve_rl.report.html import html
+from retrieve_rl.report.markdown import markdown
+from retrieve_rl.report.of_run import page_of_run
+from retrieve_rl.report.of_study import page_of_study
+from retrieve_rl.report.page import Page
+from retrieve_rl.results import read_result
+
+MARKDOWN, HTML, FIGURES = "report.md", "report.html", "figures"
+
+
+def write_report(targets: Sequence[str], root: Path, out: Path) -> list[Path]:
+    """Writes `report.md`, `report.html` and `figures/` into `out`; returns them, pictures last.
+
+    Args:
+      targets: runs, by folder or result.json; studies, by name or by what rrl ablate wrote.
+      root: where runs lie, and the reports of studies.
+
+    Raises:
+      DataError: nothing is finished under such a name, or it cannot be read.
+    """
+    pages = [_page(target, root) for target in targets]
+    names = [FIGURES] if len(pages) == 1 else [f"{FIGURES}/{n}" for n in range(1, 1 + len(pages))]
+    written = [out / MARKDOWN, out / HTML]
+    for page, name in zip(pages, names, strict=True):
+        for picture in (one for section in page.sections for one in section.pictures):
+            for suffix, content in ((".png", picture.png), (".svg", picture.light)):
+                path = out / name / f"{picture.name}{suffix}"
+                artifacts.write_file(path, content)
+                written.append(path)
+    artifacts.write_file(out / MARKDOWN, markdown(pages, names))
+    artifacts.write_file(out / HTML, html(pages))
+    return written
+
+
+def _page(target: str, root: Path) -> Page:
+    path = Path(target)
+    if path.is_dir():
+        return page_of_run(read_result(path), path)
+    if not path.is_file():
+        path = _report_of_study(target, root)
+    document = _read(path)
+    if "command" in document:
+        return page_of_run(read_result(path), path.parent)
+    return page_of_study(document, str(path), root)
+
+
+def _report_of_study(name: str, root: Path) -> Path:
+    """What `rrl ablate` wrote last, else what the checkout holds."""
+    places = [
+        root / "reports" / name / "report.json",
+        *(experiments_folder() / "results" / f"{stem}.json" for stem in (f"ablate-{name}", name)),
+    ]
+    for place in places:
+        if place.is_file():
+            return place
+    make = f": rrl ablate {name} makes it" if name in named_files("ablations") else ""
+    raise DataError(f"no run and no finished study is called {name}{make}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
+    if not isinstance(document, dict):
+        raise DataError(f"{path} is neither a result nor a report of a study")
+    return document
