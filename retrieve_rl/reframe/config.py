@@ -50,6 +50,9 @@ class DataConfig(Strict):
     experts: str = "rrl/hopper/expert-v0"
     num_experts: int = Field(60, ge=1)
     """Expert episodes drawn by the seed; a smaller draw is the beginning of a larger one."""
+    memory_from: Literal["experts", "data"] = "experts"
+    """data: no experts at all; the episodes of the data set with the highest returns leave it and
+    take their place (ours)."""
     expert_share: float = Field(0.5, ge=0.0, le=1.0)
     """Share of a batch's windows that come from the expert episodes."""
     top_fraction: float = Field(1.0, gt=0.0, le=1.0)

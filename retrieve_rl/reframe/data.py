@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
-from retrieve_rl.errors import DataError
+from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe import datasets
 from retrieve_rl.reframe.config import ReframeConfig
@@ -59,9 +60,18 @@ def load_training_data(config: ReframeConfig, reporter: Reporter) -> TrainingDat
     draw = draw_experts(
         all_experts.num_episodes, config.data.num_experts, seed=config.seed, tuning=config.tuning
     )
-    data = best_episodes(everything, config.data.top_fraction)
-    experts = all_experts.select(draw.memory)
-    fitted_on = data if config.data.normalizer == "data" else experts
+    kept = best_episodes(everything, config.data.top_fraction)
+    data, source, drawn = kept, all_experts, draw.memory
+    if config.data.memory_from == "data":
+        source, drawn = kept, highest_returns(kept, config.data.num_experts)
+        data = kept.select(np.setdiff1d(np.arange(kept.num_episodes), drawn))
+        if not data.num_episodes:
+            raise UsageError(
+                f"data.num_experts = {len(drawn)} takes every episode of {kept.dataset_id}: ask for"
+                " fewer"
+            )
+    experts = source.select(drawn)
+    fitted_on = kept if config.data.normalizer == "data" else experts
     normalizer = fit_normalizer(fitted_on.observations)
     scale = config.data.return_scale
     held_out = all_experts.select(draw.held_out) if draw.held_out.size else None
@@ -73,7 +83,7 @@ def load_training_data(config: ReframeConfig, reporter: Reporter) -> TrainingDat
         env_id=env_id,
         inputs={
             "dataset": describe(everything),
-            "experts": {**describe(all_experts), "drawn": draw.memory.tolist()},
+            "experts": {**describe(source), "drawn": drawn.tolist()},
             "env_id": env_id,
         },
     )
@@ -138,7 +148,12 @@ def best_episodes(episodes: Episodes, fraction: float) -> Episodes:
     if fraction == 1.0:
         return episodes
     kept = max(1, round(fraction * episodes.num_episodes))
-    return episodes.select(np.sort(np.argsort(-episodes.returns, kind="stable")[:kept]))
+    return episodes.select(np.sort(highest_returns(episodes, kept)))
+
+
+def highest_returns(episodes: Episodes, count: int) -> Int[np.ndarray, " C"]:
+    """The numbers of the episodes with the highest returns, the highest first."""
+    return np.argsort(-episodes.returns, kind="stable")[:count]
 
 
 def describe(episodes: Episodes) -> dict[str, Any]:

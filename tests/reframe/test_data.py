@@ -46,6 +46,22 @@ def test_one_normalizer_of_the_data_alone(load):
     assert not np.allclose(own.normalizer.mean, expected.mean)
 
 
+def test_the_best_episodes_of_the_data_take_the_place_of_experts(load):
+    load, sets = load
+    data = sets["rrl/hopper/medium-v0"]
+    best = np.argsort(-data.returns, kind="stable")[:2]
+    loaded = load(data={"num_experts": 2, "memory_from": "data"})
+    np.testing.assert_array_equal(loaded.experts.actions, data.select(best).actions)
+    assert loaded.data.num_steps == data.num_steps - data.lengths[best].sum()
+    rest = np.setdiff1d(np.arange(12), best)
+    np.testing.assert_array_equal(loaded.data.actions, data.select(rest).actions)
+    np.testing.assert_array_equal(loaded.normalizer.mean, fit_normalizer(data.observations).mean)
+    assert loaded.inputs["experts"]["id"] == loaded.inputs["dataset"]["id"]
+    assert loaded.inputs["experts"]["drawn"] == best.tolist()
+    with pytest.raises(UsageError, match="takes every episode"):
+        load(data={"num_experts": 12, "memory_from": "data"})
+
+
 def test_experts_come_in_the_order_they_were_drawn(load):
     load, sets = load
     loaded = load(data={"num_experts": 4})
