@@ -84,12 +84,14 @@ class Run:
       root: the directory of all runs; shared artifacts lie under it.
       reporter: where progress goes.
       stop: set by a signal; long work looks at it and saves.
+      devices: how many share each batch of a training.
     """
 
     folder: Path
     root: Path
     reporter: Reporter
     stop: StopRequest
+    devices: int = 1
 
 
 def run_folder(

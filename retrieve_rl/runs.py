@@ -39,6 +39,7 @@ def carry_out(
     stop: StopRequest,
     *,
     force: bool = False,
+    devices: int = 1,
 ) -> Finished:
     """Does the work of `config` in `folder`, or returns the result that is already there.
 
@@ -55,7 +56,7 @@ def carry_out(
         folder.mkdir(parents=True, exist_ok=True)
         resolved = artifacts.to_json(config.model_dump(mode="json"))
         artifacts.write_file(folder / "config.json", resolved)
-        result = run_fn(config, Run(folder, root, reporter, stop))
+        result = run_fn(config, Run(folder, root, reporter, stop, devices))
         write_result(folder, result)
         return Finished(folder, result, computed=True)
 

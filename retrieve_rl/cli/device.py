@@ -10,22 +10,32 @@ if TYPE_CHECKING:
     from retrieve_rl.cli.options import Device
 
 
-def prepare(device: "Device") -> None:
+def prepare(device: "Device", devices: int = 1) -> None:
     """Chooses JAX's platform, keeps compiled programs for the next start, hushes Gymnasium.
 
+    Args:
+      devices: how many a training is to use; of a processor, that many are made of its cores.
+
     Raises:
-      MissingDependencyError: `gpu` was asked for and there is none.
+      MissingDependencyError: `gpu` was asked for and there is none, or fewer devices are there.
     """
     import gymnasium
     import jax
 
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")
+        if devices > 1:
+            jax.config.update("jax_num_cpu_devices", devices)
     elif device == "gpu":
         _require_gpu()
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(_compilation_cache()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+    if devices > jax.device_count():
+        raise MissingDependencyError(
+            f"--devices {devices}: JAX finds {jax.device_count()} ({jax.devices()[0].platform});"
+            " ask for fewer, or for --device cpu, whose cores make as many as are asked for"
+        )
     # D4RL's data belongs to the -v4 environments, which Gymnasium calls out of date.
     gymnasium.logger.min_level = gymnasium.logger.ERROR
 

@@ -32,6 +32,9 @@ Root = Annotated[
         help="Where runs lie.",
     ),
 ]
+Devices = Annotated[
+    int, Option("--devices", min=1, help="Devices that share every batch of the training.")
+]
 FailUnder = Annotated[
     float | None,
     Option(

@@ -18,6 +18,7 @@ from retrieve_rl.cli.locate import (
 )
 from retrieve_rl.cli.options import (
     Choice,
+    Devices,
     FailUnder,
     GrownIndex,
     MatchChoice,
@@ -52,7 +53,11 @@ def train_amb(choice: Choice, place: Place, output: Output) -> None:
 
 
 def train_policy(
-    choice: Choice, place: Place, output: Output, fail_under: FailUnder = None
+    choice: Choice,
+    place: Place,
+    output: Output,
+    devices: Devices = 1,
+    fail_under: FailUnder = None,
 ) -> None:
     """Train a policy and evaluate its last checkpoint.
 
@@ -63,9 +68,9 @@ def train_policy(
     if place.dry_run:
         print_plan("train-policy", config, place.root, output)
         return
-    prepare(place.device)
+    prepare(place.device, devices)
     run_fn = training(config.paper)
-    finished = compute("train-policy", run_fn, config, place.root, place, output)
+    finished = compute("train-policy", run_fn, config, place.root, place, output, devices=devices)
     check_gate(finished.result, fail_under)
 
 
@@ -144,6 +149,7 @@ def compute(
     place: Place,
     output: Output,
     beside: Mapping[str, str] | None = None,
+    devices: int = 1,
 ) -> "Finished":
     """Does the run, or finds it done, and prints its result; `beside` as in `folder_of`."""
     from retrieve_rl.runs import carry_out
@@ -151,7 +157,9 @@ def compute(
 
     folder, reporter = folder_of(command, config, root, beside), output.reporter
     with stop_on_signals() as stop, keep_partial(folder, command, config):
-        finished = carry_out(run_fn, config, folder, root, reporter, stop, force=place.force)
+        finished = carry_out(
+            run_fn, config, folder, root, reporter, stop, force=place.force, devices=devices
+        )
     if not finished.computed:
         reporter.say("this run was already finished; --force starts over")
     print_result(finished, place, output)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import Mesh
 from jaxtyping import Float, PRNGKeyArray
 
 from retrieve_rl.go.asking import TurnedNeighbors
@@ -30,6 +31,7 @@ from retrieve_rl.go.training_neighbors import (
 from retrieve_rl.results import Run, RunResult
 from retrieve_rl.training import checkpoints
 from retrieve_rl.training.run_loop import restore, train_in_run
+from retrieve_rl.training.sharding import check_divides, mesh_of, replicated
 from retrieve_rl.training.state import Metrics, TrainState, train_steps
 from retrieve_rl.types import Array
 
@@ -54,7 +56,11 @@ def train_policy(config: GoConfig, run: Run) -> RunResult:
     """Entry point of `rrl train-policy` for Go: ends with a judgment of the last checkpoint.
 
     Makes the index it does not find; the baseline needs none.
+
+    Raises:
+      UsageError: a batch cannot be cut for the run's devices.
     """
+    check_divides(run.devices, config.train.batch_size)
     began = time.perf_counter()
     data = load_data(config, run)
     built, neighbors = None, None
@@ -95,11 +101,12 @@ def fit(
     scale = distance_scale(neighbors.found) if neighbors is not None else 1.0
     if int(start.step) >= config.train.steps:
         return TrainedPolicy(config, graphdef, start.params, scale), metrics
-    inputs = jax.device_put(_inputs(config, data, neighbors, scale))
+    mesh = mesh_of(run.devices)
+    start, inputs = replicated((start, _inputs(config, data, neighbors, scale)), mesh)
     rng_key = jax.random.fold_in(jax.random.key(config.seed), 3)
 
     def step_fn(state: TrainState, num_steps: int) -> tuple[TrainState, Metrics]:
-        return _train_steps(config, graphdef, num_steps, state, inputs, rng_key)
+        return _train_steps(config, graphdef, num_steps, state, inputs, rng_key, mesh)
 
     def save(state: TrainState, metrics: dict[str, float]) -> None:
         metadata = {"metrics": metrics, "distance_scale": scale}
@@ -119,7 +126,7 @@ def fit(
     return TrainedPolicy(config, graphdef, state.params, scale), metrics
 
 
-@partial(jax.jit, static_argnames=("config", "graphdef", "num_steps"))
+@partial(jax.jit, static_argnames=("config", "graphdef", "num_steps", "mesh"))
 def _train_steps(
     config: GoConfig,
     graphdef: nnx.GraphDef,
@@ -127,6 +134,7 @@ def _train_steps(
     state: TrainState,
     inputs: TrainInputs,
     rng_key: PRNGKeyArray,
+    mesh: Mesh | None,
 ) -> tuple[TrainState, Metrics]:
     return train_steps(
         state,
@@ -135,6 +143,7 @@ def _train_steps(
         sample_fn=partial(sample_batch, config, inputs),
         loss_fn=partial(policy_loss, config, graphdef, inputs.known, inputs.distance_scale),
         optimizer=optimizer(config),
+        mesh=mesh,
     )
 
 

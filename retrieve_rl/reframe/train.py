@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
 from retrieve_rl.reframe import memory as memories
@@ -37,6 +38,7 @@ from retrieve_rl.results import Run, RunResult
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.training import checkpoints
 from retrieve_rl.training.run_loop import restore, train_in_run
+from retrieve_rl.training.sharding import check_divides, mesh_of, replicated
 from retrieve_rl.training.state import Metrics, TrainState, init_state, train_steps
 
 _STEPS_AT_ONCE = 25
@@ -112,7 +114,7 @@ def sample_batch(
     return Batch(window, None, None)
 
 
-@partial(jax.jit, static_argnames=("config", "graphdef", "num_data", "num_steps"))
+@partial(jax.jit, static_argnames=("config", "graphdef", "num_data", "num_steps", "mesh"))
 def _train_steps(
     config: ReframeConfig,
     graphdef: nnx.GraphDef,
@@ -121,6 +123,7 @@ def _train_steps(
     state: TrainState,
     inputs: TrainInputs,
     rng_key: PRNGKeyArray,
+    mesh: Mesh | None,
 ) -> tuple[TrainState, Metrics]:
     return train_steps(
         state,
@@ -129,6 +132,7 @@ def _train_steps(
         sample_fn=partial(sample_batch, config, num_data, inputs),
         loss_fn=partial(policy_loss, config, graphdef, inputs.memory),
         optimizer=make_optimizer(config),
+        mesh=mesh,
     )
 
 
@@ -145,12 +149,13 @@ def fit(
     start, metrics = restore(run.folder, init_state(params, make_optimizer(config)))
     if int(start.step) >= config.train.steps:
         return TrainedPolicy(config, graphdef, start.params, memory), metrics
-    inputs = jax.device_put(make_inputs(config, data, memory, run))
+    mesh = mesh_of(run.devices)
+    start, inputs = replicated((start, make_inputs(config, data, memory, run)), mesh)
     rng_key = jax.random.fold_in(jax.random.key(config.seed), 5)
 
     def step_fn(state: TrainState, num_steps: int) -> tuple[TrainState, Metrics]:
         return _train_steps(
-            config, graphdef, data.data.num_steps, num_steps, state, inputs, rng_key
+            config, graphdef, data.data.num_steps, num_steps, state, inputs, rng_key, mesh
         )
 
     state, metrics = train_in_run(
@@ -191,7 +196,12 @@ def save(
 
 
 def train_policy(config: ReframeConfig, run: Run) -> RunResult:
-    """Entry point of `rrl train-policy`: ends with an evaluation of the last checkpoint."""
+    """Entry point of `rrl train-policy`: ends with an evaluation of the last checkpoint.
+
+    Raises:
+      UsageError: a batch cannot be cut for the run's devices.
+    """
+    check_divides(run.devices, config.train.batch_size)
     began = time.perf_counter()
     data = load_training_data(config, run.reporter)
     memory = memories.make_or_open(config, data, run) if config.retrieves else None

@@ -26,11 +26,13 @@ class Workplace:
       root: of runs.
       cells: the folder of finished cells.
       force: compute again what is there.
+      devices: how many share each batch of a training.
     """
 
     root: Path
     cells: Path
     force: bool
+    devices: int = 1
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,15 @@ def attempt(cell: Cell, place: Workplace, reporter: Reporter, stop: StopRequest)
       Interrupted: a signal; what was trained is saved.
     """
     try:
-        result = run_cell(cell, place.root, place.cells, reporter, stop, force=place.force)
+        result = run_cell(
+            cell,
+            place.root,
+            place.cells,
+            reporter,
+            stop,
+            force=place.force,
+            devices=place.devices,
+        )
     except Interrupted:
         raise
     except RrlError as error:

@@ -12,7 +12,14 @@ from retrieve_rl.study.design import Cell
 
 
 def run_cell(
-    cell: Cell, root: Path, folder: Path, reporter: Reporter, stop: StopRequest, *, force: bool
+    cell: Cell,
+    root: Path,
+    folder: Path,
+    reporter: Reporter,
+    stop: StopRequest,
+    *,
+    force: bool,
+    devices: int = 1,
 ) -> CellResult:
     """Does what is left of the cell and writes its file.
 
@@ -20,6 +27,7 @@ def run_cell(
       root: where runs lie; an unfinished one goes on there.
       folder: of finished cells.
       force: compute it again, whatever is there.
+      devices: how many share each batch of the training.
 
     Raises:
       RrlError: whatever a run raises.
@@ -31,7 +39,10 @@ def run_cell(
 
     def finish(command: str, run_fn: RunFn) -> RunResult:
         place = run_place(cell, command, root)
-        return carry_out(run_fn, cell.config, place, root, reporter, stop, force=force).result
+        finished = carry_out(
+            run_fn, cell.config, place, root, reporter, stop, force=force, devices=devices
+        )
+        return finished.result
 
     results = [finish("train-policy", cell.paper.training())]
     if cell.paper.evaluation is not None:

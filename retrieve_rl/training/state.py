@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 from jaxtyping import Int, PRNGKeyArray
 
+from retrieve_rl.training.sharding import split
 from retrieve_rl.types import Array
 
 Params = Any
@@ -63,8 +65,11 @@ def train_steps(
     sample_fn: SampleFn,
     loss_fn: LossFn,
     optimizer: optax.GradientTransformation,
+    mesh: Mesh | None = None,
 ) -> tuple[TrainState, Metrics]:
     """Takes `num_steps` steps in one scan; metrics are means over them, plus `finite`.
+
+    With a `mesh` each device takes its part of every batch, see `sharding`.
 
     Step n draws its batch and its dropout from `fold_in(rng_key, n)`, so a resumed run sees the
     batches it would have seen.
@@ -72,7 +77,7 @@ def train_steps(
 
     def step(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
         sample_key, loss_key = jax.random.split(jax.random.fold_in(rng_key, state.step))
-        batch = sample_fn(sample_key)
+        batch = split(sample_fn(sample_key), mesh)
         gradient_fn = jax.value_and_grad(loss_fn, has_aux=True)
         (loss, metrics), gradients = gradient_fn(state.params, batch, loss_key)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
