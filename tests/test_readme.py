@@ -117,7 +117,17 @@ def test_search_inside_jit_runs(tmp_path):
     assert run_python(code, tmp_path).startswith("(5, 8)")
 
 
-SHOWN = ("build-index", "compare", "data", "doctor", "evaluate", "gtp", "list", "neighbors")
+SHOWN = (
+    "report",
+    "build-index",
+    "compare",
+    "data",
+    "doctor",
+    "evaluate",
+    "gtp",
+    "list",
+    "neighbors",
+)
 """Commands of which only the help is asked for."""
 
 

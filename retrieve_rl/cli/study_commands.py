@@ -2,15 +2,15 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
 from retrieve_rl.cli.device import prepare
-from retrieve_rl.cli.options import Output, Place
+from retrieve_rl.cli.options import Devices, Output, Place
 from retrieve_rl.cli.output import print_json, print_table
 from retrieve_rl.cli.papers import paper_named, paper_of_task
-from retrieve_rl.errors import GateError
+from retrieve_rl.errors import GateError, UsageError
 from retrieve_rl.shown import interval_of
 
 if TYPE_CHECKING:
@@ -50,6 +50,18 @@ def ablate(
     jobs: Annotated[
         int, Option(min=1, help="Cells at once; the cores are divided among them.")
     ] = 1,
+    devices: Devices = 1,
+    executor: Annotated[
+        Literal["local", "ray"], Option(help="ray: cells are tasks of a Ray cluster.")
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        Option(
+            metavar="ADDRESS",
+            show_default="a cluster is started on this machine",
+            help="With --executor ray: of the cluster, or auto for the one this machine is of.",
+        ),
+    ] = None,
 ) -> None:
     """Run a study, cell by cell, and compare its cells.
 
@@ -58,6 +70,10 @@ def ablate(
     """
     from retrieve_rl.signals import stop_on_signals
     from retrieve_rl.study import ablate as study
+    from retrieve_rl.study.execute_on_ray import run_on_ray
+
+    if ray_address is not None and executor != "ray":
+        raise UsageError("--ray-address needs --executor ray")
 
     asked = study.Asked(name, task, preset, seed, settings or ())
     if place.dry_run:
@@ -74,7 +90,11 @@ def ablate(
             stop=stop,
             force=place.force,
             jobs=jobs,
-            prepare=partial(prepare, place.device),
+            devices=devices,
+            run_cells=partial(run_on_ray, jobs=jobs, address=ray_address)
+            if executor == "ray"
+            else None,
+            prepare=partial(prepare, place.device, devices),
         )
     _print_report(report, output)
     if report["failed"]:

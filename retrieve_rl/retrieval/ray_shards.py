@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float
 
 from retrieve_rl import artifacts
-from retrieve_rl.errors import MissingDependencyError, ResourceError
+from retrieve_rl.errors import ResourceError
+from retrieve_rl.ray_extra import import_ray
 from retrieve_rl.retrieval.keys import check_finite
 from retrieve_rl.retrieval.memory_files import KIND, open_shard
 from retrieve_rl.retrieval.neighbors import Neighbors
@@ -38,7 +39,7 @@ class RayShardedIndex:
           DataError: no memory at `path`.
           ResourceError: a shard is not up within `timeout_seconds`.
         """
-        self._ray = _import_ray()
+        self._ray = import_ray()
         self._timeout_seconds = timeout_seconds
         self._path = path.absolute()
         facts = artifacts.read_manifest(self._path, kind=KIND).metadata
@@ -119,13 +120,3 @@ class _ShardActor:
     def search(self, queries: np.ndarray, num_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
         found = self._shard.search(queries, num_neighbors)
         return np.asarray(found.indices), np.asarray(found.distances)
-
-
-def _import_ray() -> Any:
-    try:
-        import ray
-    except ImportError:
-        raise MissingDependencyError(
-            "Ray is not installed: pip install 'retrieve-rl[ray]'"
-        ) from None
-    return ray

@@ -25,6 +25,9 @@ from retrieve_rl.study.paper import PaperOf
 from retrieve_rl.study.run_cell import run_place
 from retrieve_rl.study.table import over_tasks, same_version, summarize, unlike_data
 
+RunCells = Callable[..., list[Ended]]
+"""As `execute.run_one_by_one`."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -90,6 +93,8 @@ def ablate(
     stop: StopRequest,
     force: bool,
     jobs: int,
+    devices: int = 1,
+    run_cells: RunCells | None = None,
     prepare: Callable[[], None],
 ) -> dict[str, Any]:
     """Entry point of `rrl ablate`: runs what is missing, then writes a JSON report and a figure.
@@ -100,6 +105,8 @@ def ablate(
     Args:
       folder: of finished cells; by default that of the checkout, or one beside the runs.
       jobs: how many cells are computed at once; several have a process of its own each.
+      devices: how many share each batch of a training.
+      run_cells: computes the cells; by default this machine does.
       prepare: settles the device, once in every process that computes.
 
     Raises:
@@ -109,14 +116,16 @@ def ablate(
     """
     design = load_design(asked.name, task=asked.task, preset=asked.preset, seed=asked.seed)
     grid = cells(design, paper_of, asked.settings)
-    place = Workplace(root, folder or default_folder(root), force)
+    # Absolute: other processes may have another working directory.
+    cells_folder = (folder or default_folder(root)).absolute()
+    place = Workplace(root.absolute(), cells_folder, force, devices)
     known = {} if force else _finished(grid, place.cells)
     missing = list({cell.key: cell for cell in grid if cell.key not in known}.values())
     if known:
         reporter.say(f"{len(known)} cells are done, {len(missing)} are left")
     expected = ExpectedTime(cells_of_preset(design.preset, place.cells))
-    run = partial(run_apart, jobs=jobs) if jobs > 1 else run_one_by_one
-    ran = run(missing, place, expected, reporter, stop, prepare=prepare)
+    run: RunCells = partial(run_apart, jobs=jobs) if jobs > 1 else run_one_by_one
+    ran = (run_cells or run)(missing, place, expected, reporter, stop, prepare=prepare)
     ended = {one.cell.key: one for one in ran}
     told = [
         Ended(cell, known[cell.key])

@@ -98,7 +98,7 @@ def write_cell(cell: Cell, results: list[RunResult], folder: Path) -> CellResult
         "device": trained.device,
     }
     found = validate(CellResult, without_nan(document), source=cell.label)
-    artifacts.write_file(cell_file(cell, folder), _a_line_a_field(found))
+    artifacts.write_file(cell_file(cell, folder), text_of(found))
     return found
 
 
@@ -156,7 +156,8 @@ def _rounded(value: Any) -> Any:
     return value
 
 
-def _a_line_a_field(cell: CellResult) -> str:
+def text_of(cell: CellResult) -> str:
+    """A cell's file, a line a field."""
     document = cell.model_dump(mode="json")
     lines = [
         f"{json.dumps(name)}: "

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from retrieve_rl.errors import MissingDependencyError, ResourceError
-from retrieve_rl.retrieval import ray_shards
+from retrieve_rl.errors import ResourceError
 from retrieve_rl.retrieval.ray_shards import RayShardedIndex
 
 pytestmark = [
@@ -73,12 +72,3 @@ def test_a_shard_that_stays_away_is_an_error(cluster, built):
         ray.kill(index.actors[0], no_restart=False)
         with pytest.raises(ResourceError, match="gave no answer|is gone"):
             index.search(queries, 7)
-
-
-def test_without_ray_the_extra_is_named(monkeypatch):
-    def missing(name, *arguments):
-        raise ImportError(name)
-
-    monkeypatch.setattr("builtins.__import__", missing)
-    with pytest.raises(MissingDependencyError, match=r"retrieve-rl\[ray\]"):
-        ray_shards._import_ray()

@@ -1,0 +1,134 @@
+"""Running the cells of a study on a Ray cluster; the cell of a lost worker goes on elsewhere.
+
+Needs the extra `ray`. On a cluster of several machines runs should lie on a shared file system: a
+cell then goes on from its last checkpoint, else it begins anew. Finished cells come back to the
+machine that asked, whatever its workers can write.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from retrieve_rl import artifacts
+from retrieve_rl.errors import MissingDependencyError
+from retrieve_rl.progress import Reporter, Tally
+from retrieve_rl.ray_extra import import_ray
+from retrieve_rl.signals import StopRequest
+from retrieve_rl.study.cell_files import cell_file, text_of
+from retrieve_rl.study.design import Cell
+from retrieve_rl.study.execute import Ended, Workplace, attempt
+from retrieve_rl.study.expected import ExpectedTime
+
+_LOST_WORKERS = 5
+"""How often a cell is begun again on another worker before it counts as failed."""
+_LOOK_SECONDS = 0.5
+
+
+def run_on_ray(
+    cells: Sequence[Cell],
+    place: Workplace,
+    expected: ExpectedTime,
+    reporter: Reporter,
+    stop: StopRequest,
+    *,
+    jobs: int,
+    address: str | None,
+    prepare: Callable[[], None],
+) -> list[Ended]:
+    """Runs the cells as tasks of a cluster, `jobs` at once.
+
+    Args:
+      address: of the cluster; None starts one on this machine, or takes the one that this process
+        is connected to.
+      prepare: called first in every task; a function of a module, or a partial of one.
+
+    Raises:
+      MissingDependencyError: Ray is not installed, or there is no cluster at the address.
+      Interrupted: a signal; the tasks are cancelled, and finished cells stay finished.
+    """
+    ray = import_ray()
+    started_here = _connect(ray, address)
+    try:
+        return _run(ray, cells, place, expected, reporter, stop, jobs=jobs, prepare=prepare)
+    finally:
+        if started_here:
+            ray.shutdown()
+
+
+def _connect(ray: Any, address: str | None) -> bool:
+    """Whether the connection was made here, and not by the caller."""
+    if ray.is_initialized():
+        return False
+    try:
+        ray.init(address=address, log_to_driver=False)
+    except (ConnectionError, ValueError) as error:
+        raise MissingDependencyError(f"no Ray cluster at {address}: {error}") from None
+    return True
+
+
+def _run(
+    ray: Any,
+    cells: Sequence[Cell],
+    place: Workplace,
+    expected: ExpectedTime,
+    reporter: Reporter,
+    stop: StopRequest,
+    *,
+    jobs: int,
+    prepare: Callable[[], None],
+) -> list[Ended]:
+    task = ray.remote(num_cpus=_cores_of_a_cell(ray, jobs), max_retries=_LOST_WORKERS)(_on_a_worker)
+    left, ended = list(reversed(cells)), list[Ended]()
+    running: dict[Any, tuple[Cell, float]] = {}
+    with reporter.tally("cells", len(cells)) as show:
+
+        def tell() -> None:
+            over = {one.cell.key for one in ended}
+            total = expected.total(cell for cell in cells if cell.key not in over)
+            failed = sum(one.error is not None for one in ended)
+            labels = [cell.label for cell, _ in running.values()]
+            show(Tally(len(ended), failed, labels, None if total is None else total / jobs))
+
+        while (left or running) and not stop.requested:
+            while left and len(running) < jobs:
+                cell = left.pop()
+                running[task.remote(cell, place, prepare)] = (cell, time.monotonic())
+                tell()
+            ready, _ = ray.wait(list(running), timeout=_LOOK_SECONDS)
+            for reference in ready:
+                cell, began = running.pop(reference)
+                one = _result(ray, reference, cell)
+                if one.result is not None:
+                    path = cell_file(cell, place.cells)
+                    artifacts.write_file(path, text_of(one.result))
+                    expected.add(cell, time.monotonic() - began)
+                else:
+                    reporter.say(f"failed: {cell.label}: {one.error}")
+                ended.append(one)
+                tell()
+    for reference in running:
+        ray.cancel(reference, force=True)
+    stop.raise_if_requested("finished cells are kept; the same command goes on from there")
+    return ended
+
+
+def _cores_of_a_cell(ray: Any, jobs: int) -> float:
+    """An equal share of what one node has: no cell can spread over two."""
+    cores = [node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]]
+    nodes = [count for count in cores if count]
+    on_a_node = -(-jobs // max(1, len(nodes)))
+    return max(1.0, min(nodes, default=1.0) // on_a_node)
+
+
+def _on_a_worker(cell: Cell, place: Workplace, prepare: Callable[[], None]) -> Ended:
+    prepare()
+    # Ray cancels by killing: what a checkpoint holds is kept.
+    return attempt(cell, place, Reporter(verbosity=-1), StopRequest())
+
+
+def _result(ray: Any, reference: Any, cell: Cell) -> Ended:
+    try:
+        ended: Ended = ray.get(reference)
+    except ray.exceptions.RayError as error:
+        return Ended(cell, None, f"its worker was lost {_LOST_WORKERS + 1} times: {error}")
+    return ended
