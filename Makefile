@@ -47,6 +47,7 @@ check: $(INSTALLED)  ## Check format, lint, types and the import contract
 	@MYPYPATH=benchmarks $(VENV)/bin/mypy benchmarks/train_step.py benchmarks/exact_search.py \
 	  benchmarks/index_tradeoff.py benchmarks/index_50m.py benchmarks/gtp_faults.py \
 	  benchmarks/fake_engine.py
+	@MYPYPATH=benchmarks/faults $(VENV)/bin/mypy benchmarks/faults/*.py
 	@$(VENV)/bin/lint-imports
 
 .PHONY: smoke

@@ -9,26 +9,46 @@ changed or not listed before any other code opens it.
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 import socket
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass
 
-from retrieve_rl.errors import DataError, ResourceError, UsageError
+from retrieve_rl import durable
+from retrieve_rl.documents import digest_of, read_document, to_json, write_document
+from retrieve_rl.durable import remove, write_file
+from retrieve_rl.errors import DataError, UsageError
+
+__all__ = [
+    "MANIFEST_NAME",
+    "SCHEMA_VERSION",
+    "Manifest",
+    "create",
+    "link_files",
+    "load_arrays",
+    "lock",
+    "read_manifest",
+    "remove",
+    "save_arrays",
+    "sha256_of",
+    "sha256_of_arrays",
+    "to_json",
+    "verify",
+    "write_file",
+]
 
 MANIFEST_NAME = "MANIFEST.json"
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class Manifest:
     """What an artifact says of itself.
 
@@ -38,7 +58,7 @@ class Manifest:
       files: relative path -> {"size": bytes, "sha256": hex digest}.
       made_from: name -> digest of each artifact this one was made from.
       metadata: facts a reader needs before it opens the files; strict JSON.
-      digest: sha256 of the manifest itself; the artifact's identity.
+      digest: sha256 of all of the above; the artifact's identity.
     """
 
     kind: str
@@ -48,33 +68,11 @@ class Manifest:
     metadata: dict[str, Any]
     digest: str
 
-
-def to_json(document: Any) -> str:
-    """Strict JSON: sorted keys, no NaN (raises ValueError)."""
-    return json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n"
-
-
-def write_file(path: Path, content: str | bytes) -> None:
-    """Replaces `path` atomically and durably: temporary name, fsync, rename, fsync of the folder.
-
-    Raises:
-      ResourceError: the disk is full; nothing is left at `path` that was not there before.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = content.encode() if isinstance(content, str) else content
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with _disk_errors(path), os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(path.parent)
+    def __post_init__(self) -> None:
+        for name, entry in self.files.items():
+            types = {key: type(value) for key, value in entry.items()}
+            if types != {"size": int, "sha256": str}:
+                raise ValueError(f"files: {name!r} is described by {entry}")
 
 
 @contextlib.contextmanager
@@ -96,10 +94,9 @@ def create(
     Raises:
       ResourceError: the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.building-"))
-    try:
-        with _disk_errors(path):
+    with durable.disk_errors(path):
+        building = durable.folder_beside(path)
+        try:
             yield building
             known = described or {}
             files = {
@@ -107,7 +104,9 @@ def create(
                 for name in _file_names(building)
             }
             for name in files.keys() - known.keys():
-                _sync_file(building / name)
+                durable.sync_file(building / name)
+            for folder in {(building / name).parent for name in files}:
+                durable.sync_folder(folder)
             manifest = {
                 "kind": kind,
                 "schema_version": SCHEMA_VERSION,
@@ -115,11 +114,10 @@ def create(
                 "made_from": dict(made_from or {}),
                 "metadata": dict(metadata or {}),
             }
-            write_file(building / MANIFEST_NAME, to_json(manifest))
-            os.chmod(building, 0o777 & ~_umask())
-            _swap(building, path)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+            write_document(building / MANIFEST_NAME, manifest)
+            durable.put(building, path)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
 
 
 def link_files(source: Path, manifest: Manifest, building: Path, into: str = "") -> dict[str, Any]:
@@ -131,13 +129,7 @@ def link_files(source: Path, manifest: Manifest, building: Path, into: str = "")
     entries = {}
     for name, entry in manifest.files.items():
         relative = (Path(into) / name).as_posix()
-        target = building / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(source / name, target)
-        except OSError:
-            shutil.copyfile(source / name, target)
-            _sync_file(target)
+        durable.link(source / name, building / relative)
         entries[relative] = entry
     return entries
 
@@ -179,27 +171,28 @@ def verify(path: Path, *, kind: str | None = None, within: str = "") -> Manifest
 def read_manifest(path: Path, *, kind: str | None = None) -> Manifest:
     """The manifest at `path`, without reading the other files. Raises DataError."""
     file = path / MANIFEST_NAME
+    if not file.is_file():
+        raise DataError(f"{path} is not an artifact: it has no {MANIFEST_NAME}")
+    document = read_document(file, schema_version=SCHEMA_VERSION)
     try:
-        text = file.read_text()
-        document = json.loads(text)
-        manifest = Manifest(**document, digest=hashlib.sha256(text.encode()).hexdigest())
-    except FileNotFoundError:
-        raise DataError(f"{path} is not an artifact: it has no {MANIFEST_NAME}") from None
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{file} cannot be read: {error}") from None
-    if manifest.schema_version != SCHEMA_VERSION:
-        raise DataError(
-            f"{path} has schema version {manifest.schema_version}, this program reads"
-            f" {SCHEMA_VERSION}: rebuild it"
-        )
+        manifest = Manifest(**document, digest=digest_of(document))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{file} is no manifest: {_first_problem(error)}") from None
     if kind is not None and manifest.kind != kind:
         raise DataError(f"{path} holds a {manifest.kind}, expected a {kind}")
     return manifest
 
 
 @contextlib.contextmanager
-def lock(path: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
+def lock(
+    path: Path, *, wait_seconds: float = 0.0, waiting: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Holds `<path>.lock` for one writer; the kernel frees it when the process dies.
+
+    What a writer of `path` that died left beside it is deleted.
+
+    Args:
+      waiting: called again and again while another process holds it; may raise.
 
     Raises:
       UsageError: another live process still holds it after `wait_seconds`.
@@ -219,18 +212,13 @@ def lock(path: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
                     raise UsageError(
                         f"{path} is being written by {owner}: wait for it, or choose another --runs"
                     ) from None
+                waiting()
                 time.sleep(0.2)
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
+        durable.remove_temporaries(path.parent, path.name)
         yield
-
-
-def remove(path: Path) -> None:
-    """Deletes the artifact at `path`; it vanishes under its name at once, then file by file."""
-    doomed = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old-"))
-    os.replace(path, doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def sha256_of(path: Path) -> str:
@@ -275,44 +263,8 @@ def _describe(path: Path) -> dict[str, Any]:
     return {"size": path.stat().st_size, "sha256": sha256_of(path)}
 
 
-def _swap(building: Path, path: Path) -> None:
-    """Renames `building` to `path`; an old artifact there is moved aside first, then deleted."""
-    if path.exists():
-        old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old-"))
-        os.replace(path, old)
-        os.replace(building, path)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.replace(building, path)
-    _sync_folder(path.parent)
-
-
-def _sync_file(path: Path) -> None:
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-@contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (28, 122):  # ENOSPC, EDQUOT
-            raise ResourceError(
-                f"the disk is full: {path} was not written; free space and run again"
-            ) from error
-        raise
+def _first_problem(error: TypeError | ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

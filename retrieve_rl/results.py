@@ -1,6 +1,5 @@
 """Runs and their results: where a run lies, and the one JSON document it ends in."""
 
-import json
 import math
 import platform
 import resource
@@ -11,9 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from retrieve_rl import artifacts
 from retrieve_rl.config import Strict, validate
-from retrieve_rl.errors import DataError
+from retrieve_rl.documents import read_document, write_document
+from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.signals import StopRequest
 
@@ -104,25 +103,20 @@ def run_folder(
 def write_result(folder: Path, result: RunResult) -> Path:
     """Writes `result.json`, the last file of a run, whole or not at all."""
     path = folder / "result.json"
-    artifacts.write_file(path, artifacts.to_json(without_nan(result.model_dump(mode="json"))))
+    write_document(path, without_nan(result.model_dump(mode="json")))
     return path
 
 
 def read_result(path: Path) -> RunResult:
     """Reads a `result.json`, or the one in a run's folder. Raises DataError."""
     path = path / "result.json" if path.is_dir() else path
+    if not path.exists():
+        raise DataError(f"{path} does not exist: the run has not finished")
+    document = read_document(path, schema_version=SCHEMA_VERSION)
     try:
-        document = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist: the run has not finished") from None
-    except ValueError as error:
-        raise DataError(f"{path} is not valid JSON: {error}") from None
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise DataError(
-            f"{path} has schema version {document.get('schema_version')}, this program reads"
-            f" {SCHEMA_VERSION}"
-        )
-    return validate(RunResult, document, source=str(path))
+        return validate(RunResult, document, source=str(path))
+    except UsageError as error:
+        raise DataError(f"{error}: this is no result of a run") from None
 
 
 def find_results(root: Path) -> list[Path]:

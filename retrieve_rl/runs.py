@@ -1,13 +1,12 @@
 """Carrying out a run: one writer, resumed where it stopped, done once."""
 
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from retrieve_rl import artifacts
+from retrieve_rl import artifacts, durable
 from retrieve_rl.config import Strict
+from retrieve_rl.documents import read_json
 from retrieve_rl.errors import DataError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.results import Run, RunResult, read_result, write_result
@@ -50,10 +49,11 @@ def carry_out(
     """
     with artifacts.lock(folder):
         if force and folder.exists():
-            shutil.rmtree(folder)
+            durable.remove(folder)
         if (folder / "result.json").exists():
             return Finished(folder, read_result(folder), computed=False)
         folder.mkdir(parents=True, exist_ok=True)
+        durable.remove_temporaries(folder)
         resolved = artifacts.to_json(config.model_dump(mode="json"))
         artifacts.write_file(folder / "config.json", resolved)
         result = run_fn(config, Run(folder, root, reporter, stop, devices))
@@ -64,6 +64,6 @@ def carry_out(
 def read_config(folder: Path) -> dict[str, Any]:
     """The resolved config of the run in `folder`. Raises DataError."""
     try:
-        return dict(json.loads((folder / "config.json").read_text()))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder} is not a run: config.json cannot be read ({error})") from None
+        return read_json(folder / "config.json")
+    except DataError as error:
+        raise DataError(f"{folder} is not a run: {error}") from None

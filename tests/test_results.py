@@ -1,13 +1,13 @@
 """Result documents: written whole, read back the same, refused when they are not ours."""
 
-import json
 import math
 import subprocess
 
 import pytest
 
 from retrieve_rl import results
-from retrieve_rl.errors import DataError, UsageError
+from retrieve_rl.documents import read_document, write_document
+from retrieve_rl.errors import DataError
 from retrieve_rl.results import (
     RunResult,
     find_results,
@@ -52,15 +52,18 @@ def test_documents_that_are_not_results_are_refused(tmp_path):
     with pytest.raises(DataError, match="has not finished"):
         read_result(tmp_path)
     path = write_result(tmp_path, result())
-    document = json.loads(path.read_text())
+    document = read_document(path)
     path.write_text(path.read_text()[:-10])
-    with pytest.raises(DataError, match="not valid JSON"):
+    with pytest.raises(DataError, match="cannot be read"):
         read_result(path)
-    path.write_text(json.dumps({**document, "schema_version": 2}))
-    with pytest.raises(DataError, match="schema version 2"):
+    write_document(path, {**document, "schema_version": 2})
+    with pytest.raises(DataError, match="schema version 2, .* take a newer version"):
         read_result(path)
-    path.write_text(json.dumps({**document, "sumary": {}}))
-    with pytest.raises(UsageError, match="did you mean summary"):
+    write_document(path, {**document, "sumary": {}})
+    with pytest.raises(DataError, match="did you mean summary"):
+        read_result(path)
+    path.write_text(path.read_text().replace('"arm": "', '"arm": "x'))
+    with pytest.raises(DataError, match="has changed since it was written"):
         read_result(path)
 
 

@@ -1,6 +1,5 @@
 """What there is: tasks, presets, arms, runs, metrics, artifacts."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,12 +87,9 @@ def runs(root: Path, where: Sequence[str] = ()) -> list[dict[str, Any]]:
 
 def last_metrics(folder: Path) -> list[dict[str, Any]]:
     """The last lines of a run's learning curve."""
-    log = folder / "metrics.jsonl"
-    lines = log.read_text().splitlines() if log.exists() else []
-    try:
-        return [json.loads(line) for line in lines[-_METRIC_LINES:]]
-    except ValueError as error:
-        raise DataError(f"{log} is not JSON lines: {error}") from None
+    from retrieve_rl.training.curve import read_metrics
+
+    return read_metrics(folder)[-_METRIC_LINES:]
 
 
 def check_artifacts(path: Path) -> dict[str, Any]:
@@ -197,9 +193,11 @@ def _condition(text: str) -> tuple[str, Any]:
 
 def _config_values(file: Path) -> dict[str, Any]:
     """Dotted key -> value of a run's config; nothing where it cannot be read."""
+    from retrieve_rl.documents import read_json
+
     try:
-        return _flat(json.loads(file.read_text()))
-    except (OSError, ValueError):
+        return _flat(read_json(file))
+    except DataError:
         return {}
 
 

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from retrieve_rl import artifacts
-from retrieve_rl.config import Strict
+from retrieve_rl.config import Strict, validate
+from retrieve_rl.documents import read_document, write_document
 from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.go.endings import Ending, Label
 from retrieve_rl.go.openings import OpeningSet
@@ -135,7 +136,7 @@ def save_game(folder: Path, played: PlayedGame) -> None:
     """Writes `game-N.sgf`, then `game-N.json`: with the second the game is saved."""
     path = _path(folder, played.game)
     artifacts.write_file(path.with_suffix(".sgf"), _sgf(played))
-    artifacts.write_file(path, artifacts.to_json(played.model_dump(mode="json")))
+    write_document(path, played.model_dump(mode="json"))
 
 
 def saved_games(
@@ -155,9 +156,9 @@ def saved_games(
         if not path.exists():
             continue
         try:
-            played = PlayedGame.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise DataError(f"{path} is not a played game: {error}; remove it") from None
+            played = validate(PlayedGame, read_document(path), source=str(path))
+        except (DataError, UsageError) as error:
+            raise DataError(f"{error}: it is no played game; remove it") from None
         black, white = names if game.player_is_black else names[::-1]
         if (played.game, played.black, played.white) != (game, black, white):
             raise DataError(

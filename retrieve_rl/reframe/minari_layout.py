@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from retrieve_rl.documents import read_json
 from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.reframe.collect import Rollout
 from retrieve_rl.reframe.episodes import Episodes, build_episodes, check
@@ -139,15 +140,9 @@ def read_episodes(folder: Path, *, dataset_id: str, family: str, recipe: str) ->
 def read_metadata(folder: Path) -> dict[str, Any]:
     """Minari's metadata of the data set in `folder`. Raises DataError."""
     file = folder / "data" / _METADATA_FILE
-    try:
-        metadata = json.loads(file.read_text())
-    except FileNotFoundError:
-        raise DataError(f"{folder} holds no data: {file} is missing") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read: {error}") from None
-    if not isinstance(metadata, dict):
-        raise DataError(f"{file} holds no table of facts")
-    return metadata
+    if not file.exists():
+        raise DataError(f"{folder} holds no data: {file} is missing")
+    return read_json(file)
 
 
 def is_loadable(path: Path) -> bool:

@@ -1,12 +1,11 @@
 """From what is named to the files of a report."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from retrieve_rl import artifacts
 from retrieve_rl.config import experiments_folder, named_files
+from retrieve_rl.documents import read_json
 from retrieve_rl.errors import DataError
 from retrieve_rl.report.html import html
 from retrieve_rl.report.markdown import markdown
@@ -48,7 +47,7 @@ def _page(target: str, root: Path) -> Page:
         return page_of_run(read_result(path), path)
     if not path.is_file():
         path = _report_of_study(target, root)
-    document = _read(path)
+    document = read_json(path)
     if "command" in document:
         return page_of_run(read_result(path), path.parent)
     return page_of_study(document, str(path), root)
@@ -65,13 +64,3 @@ def _report_of_study(name: str, root: Path) -> Path:
             return place
     make = f": rrl ablate {name} makes it" if name in named_files("ablations") else ""
     raise DataError(f"no run and no finished study is called {name}{make}")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
-    if not isinstance(document, dict):
-        raise DataError(f"{path} is neither a result nor a report of a study")
-    return document

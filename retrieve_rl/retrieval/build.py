@@ -71,11 +71,11 @@ def build_memory(
     reporter.say(f"it will take {need}")
     resources.check(need, out, options.max_memory)
     beside = {**digests_beside_keys(rows), "options": _digest_of(options)}
+    work = out.with_name(f".{out.name}.shards")
     with artifacts.lock(out):
         if out.exists() and not force:
-            return _finished(out, {**beside, "keys": digest_of(rows.keys)})
+            return _finished(out, work, {**beside, "keys": digest_of(rows.keys)})
         began = time.perf_counter()
-        work = out.with_name(f".{out.name}.shards")
         builds = ShardBuilds(work, choice.kind, options.reorder, options.shard_rows)
         built = builds.run(rows, reporter, stop)
         finished = time.perf_counter()
@@ -96,7 +96,7 @@ def build_memory(
         }
         made_from = {**beside, "keys": built.keys_digest}
         write_memory(out, rows, index, built.folders, report, made_from)
-        artifacts.remove(work)
+        artifacts.remove(work, of=out)
         return report
 
 
@@ -116,25 +116,29 @@ def add_to_memory(
     searched as deeply as the old ones. The recall in the report is still the parent's. New rows
     without halves are in neither half of a memory that has two.
 
+    Work that is done is not done again, and goes on where it was broken off.
+
     Args:
       made_from: name -> digest of what the rows come from, for the manifest.
 
     Raises:
       DataError: as `build_memory`, or width, columns or groups are not those of the parent.
-      UsageError: something lies at `out`.
+      UsageError: something else lies at `out`.
     """
     check(rows)
-    if out.exists():
-        raise UsageError(f"{out} exists; choose another --out for the new version")
     memory = open_memory(parent)
     _check_fits(memory, rows)
+    beside = {**(made_from or {}), **digests_beside_keys(rows), "parent": memory.manifest.digest}
+    work = out.with_name(f".{out.name}.shards")
+    if out.exists():
+        with artifacts.lock(out):
+            return _finished(out, work, {**beside, "keys": digest_of(rows.keys)})
     choice = choose(len(rows.keys))
     reporter.say(f"{choice.kind} shard for the new rows: {choice.reason}")
     options = IndexOptions(reorder=_reorder_of(memory))
     resources.check(_need(rows, choice, options), out)
     with artifacts.lock(out):
         began = time.perf_counter()
-        work = out.with_name(f".{out.name}.shards")
         first_row = memory.index.num_keys
         builds = ShardBuilds(work, choice.kind, options.reorder, options.shard_rows, first_row)
         built = builds.run(rows, reporter, stop)
@@ -147,11 +151,10 @@ def add_to_memory(
             "added_rows": len(rows.keys),
             "add_seconds": time.perf_counter() - began,
         }
-        digests = {**digests_beside_keys(rows), "keys": built.keys_digest}
-        beside = {**(made_from or {}), **digests, "parent": memory.manifest.digest}
+        made = {**beside, "keys": built.keys_digest}
         version = Parent(parent, memory.manifest)
-        write_memory(out, rows, index, built.folders, report, beside, version)
-        artifacts.remove(work)
+        write_memory(out, rows, index, built.folders, report, made, version)
+        artifacts.remove(work, of=out)
         return report
 
 
@@ -198,12 +201,16 @@ def _digest_of(options: IndexOptions) -> str:
     return hashlib.sha256(artifacts.to_json(facts).encode()).hexdigest()
 
 
-def _finished(out: Path, made_from: dict[str, str]) -> Report:
+def _finished(out: Path, work: Path, made_from: dict[str, str]) -> Report:
+    """The report of what lies at `out`; what a build that died then left is deleted."""
     manifest = artifacts.verify(out, kind=KIND)
     if manifest.made_from != made_from:
         raise UsageError(
-            f"{out} holds an index of other rows or options: choose another --out, or --force"
+            f"{out} holds an index of other rows or options: choose another --out, or replace it by"
+            " --force (without --add)"
         )
+    if work.exists():
+        artifacts.remove(work, of=out)
     return manifest.metadata["report"]
 
 

@@ -1,6 +1,5 @@
 """Matrices too large for memory, computed in chunks of rows; a broken-off computation goes on."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -8,9 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from retrieve_rl import artifacts
+from retrieve_rl import artifacts, durable
+from retrieve_rl.documents import read_document, write_document
+from retrieve_rl.errors import DataError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.signals import StopRequest
+
+_PROGRESS = "progress.json"
 
 ComputeFn = Callable[[int, int], Mapping[str, np.ndarray]]
 
@@ -46,35 +49,45 @@ def fill_rows(
     made from the same is kept as it is, and work on it goes on after its last whole chunk.
 
     Raises:
+      ResourceError: the disk cannot hold the rows.
       UsageError: another process is filling `out`.
       Interrupted: a signal asked to stop; the chunks so far are kept.
     """
     types = {name: [np.dtype(row.dtype).str, *row.shape] for name, row in columns.items()}
     facts = {"columns": types, "num_rows": num_rows}
+    partial = out.with_name(f".{out.name}.partial")
     with artifacts.lock(out):
-        if out.exists():
-            manifest = artifacts.verify(out, kind=kind)
-            if (manifest.made_from, manifest.metadata) == (dict(made_from), facts):
-                return out
-        partial = out.with_name(f".{out.name}.partial")
-        progress = partial / "progress.json"
-        work = {"made_from": dict(made_from), **facts}
-        done = _rows_done(progress, work)
-        if not done:
-            _start(partial, columns, num_rows)
-        with reporter.track(title, num_rows, start=done) as advance:
+        if not _is_filled(out, kind, made_from, facts):
+            work = {"made_from": dict(made_from), **facts}
+            done = _rows_done(partial, work)
+            if not done:
+                if partial.exists():
+                    artifacts.remove(partial, of=out)
+                _start(partial, columns, num_rows)
+            with reporter.track(title, num_rows, start=done) as advance:
 
-            def finished(end: int) -> None:
-                artifacts.write_file(progress, artifacts.to_json({**work, "done": end}))
-                advance(end)
+                def finished(end: int) -> None:
+                    write_document(partial / _PROGRESS, {**work, "done": end})
+                    advance(end)
 
-            starts = range(done, num_rows, chunk_rows)
-            _fill(partial, columns, starts, num_rows, compute, finished, stop)
-        with artifacts.create(out, kind=kind, made_from=made_from, metadata=facts) as folder:
-            for name in columns:
-                (partial / f"{name}.npy").rename(folder / f"{name}.npy")
-        artifacts.remove(partial)
+                starts = range(done, num_rows, chunk_rows)
+                _fill(partial, columns, starts, num_rows, compute, finished, stop)
+            with artifacts.create(out, kind=kind, made_from=made_from, metadata=facts) as folder:
+                for name in columns:
+                    # Linked, so that what took hours is still there if the artifact is not made.
+                    durable.link(partial / f"{name}.npy", folder / f"{name}.npy")
+        if partial.exists():
+            artifacts.remove(partial, of=out)
     return out
+
+
+def _is_filled(
+    out: Path, kind: str, made_from: Mapping[str, str], facts: Mapping[str, object]
+) -> bool:
+    if not out.exists():
+        return False
+    manifest = artifacts.verify(out, kind=kind)
+    return (manifest.made_from, manifest.metadata) == (dict(made_from), facts)
 
 
 def _fill(
@@ -109,20 +122,21 @@ def _fill(
             written.result()
 
 
-def _rows_done(progress: Path, work: Mapping[str, object]) -> int:
+def _rows_done(partial: Path, work: Mapping[str, object]) -> int:
     """Rows of the same work that an earlier process finished."""
-    if not progress.exists():
+    try:
+        said = read_document(partial / _PROGRESS)
+    except DataError:
         return 0
-    said = json.loads(progress.read_text())
     done = said.pop("done", 0)
     return done if said == work else 0
 
 
 def _start(partial: Path, columns: Mapping[str, RowType], num_rows: int) -> None:
-    if partial.exists():
-        artifacts.remove(partial)
     partial.mkdir(parents=True)
     for name, row in columns.items():
-        np.lib.format.open_memmap(
-            partial / f"{name}.npy", mode="w+", dtype=row.dtype, shape=(num_rows, *row.shape)
-        )
+        path = partial / f"{name}.npy"
+        with durable.disk_errors(path):
+            shape = (num_rows, *row.shape)
+            np.lib.format.open_memmap(path, mode="w+", dtype=row.dtype, shape=shape)
+            durable.reserve(path)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from retrieve_rl import artifacts
 from retrieve_rl.config import Strict, digest, experiments_folder, validate
+from retrieve_rl.documents import read_json
 from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.results import RunResult, without_nan
 from retrieve_rl.study.design import Cell
@@ -105,8 +106,8 @@ def write_cell(cell: Cell, results: list[RunResult], folder: Path) -> CellResult
 def read_cell(path: Path) -> CellResult:
     """A cell's file. Raises DataError where it is none, or not whole, or its key is not its own."""
     try:
-        found = validate(CellResult, json.loads(path.read_text()), source=str(path))
-    except (OSError, ValueError, UsageError) as error:
+        found = validate(CellResult, read_json(path), source=str(path))
+    except (DataError, UsageError) as error:
         raise DataError(
             f"{path} is no finished cell ({error}): delete it, and it is computed again"
         ) from None

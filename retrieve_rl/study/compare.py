@@ -1,12 +1,12 @@
 """Two runs side by side, paired by evaluation episode."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from retrieve_rl.documents import read_json
 from retrieve_rl.errors import DataError
 from retrieve_rl.results import Measurements, RunResult, read_result
 from retrieve_rl.study.cell_files import CellResult, read_cell
@@ -107,10 +107,9 @@ def _notes(first: Compared, second: Compared) -> list[str]:
 
 def _is_cell(path: Path) -> bool:
     try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return "identity" in read_json(path)
+    except DataError:
         return False
-    return isinstance(document, dict) and "identity" in document
 
 
 def _of_cell(path: Path, cell: CellResult) -> Compared:

@@ -1,10 +1,12 @@
 """The figure of a study, drawn from its summary alone."""
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from retrieve_rl.durable import write_file
 from retrieve_rl.study.design import StudyDesign
 from retrieve_rl.study.themes import LIGHT, MARKERS, Theme, drawn_in
 
@@ -16,8 +18,11 @@ _Numbers = dict[str, Any]
 
 def draw(summary: dict[str, Any], design: StudyDesign, path: Path) -> None:
     """Writes the figure for a light page as PNG."""
+    drawn = io.BytesIO()
     with drawn_in(LIGHT):
-        figure_of(summary, design, LIGHT).savefig(path, dpi=150, metadata={"Software": None})
+        figure = figure_of(summary, design, LIGHT)
+        figure.savefig(drawn, format="png", dpi=150, metadata={"Software": None})
+    write_file(path, drawn.getvalue())
 
 
 def figure_of(summary: dict[str, Any], design: StudyDesign, theme: Theme) -> "Figure":

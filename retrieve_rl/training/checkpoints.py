@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from retrieve_rl import artifacts
+from retrieve_rl import artifacts, durable
 from retrieve_rl.errors import DataError
 
 Tree = TypeVar("Tree")
@@ -60,7 +60,8 @@ def save_checkpoint(
     ) as building:
         save_tree(building, tree)
     for old in _checkpoints(folder)[:-_KEPT]:
-        artifacts.remove(old)
+        durable.remove(old)
+    durable.remove_temporaries(folder)
     return path
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from retrieve_rl import artifacts
+from retrieve_rl.errors import DataError
 
 FILE_NAME = "metrics.jsonl"
 
@@ -12,6 +13,19 @@ def log_metrics(folder: Path, step: int, metrics: dict[str, float]) -> None:
     """Appends a line to the learning curve of the run in `folder`."""
     with open(folder / FILE_NAME, "a") as file:
         file.write(json.dumps({"step": step, **metrics}, allow_nan=False) + "\n")
+
+
+def read_metrics(folder: Path) -> list[dict[str, float]]:
+    """Every line of the learning curve of the run in `folder`. Raises DataError."""
+    log = folder / FILE_NAME
+    try:
+        lines = log.read_text().splitlines() if log.exists() else []
+        metrics = [json.loads(line) for line in lines]
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{log} is not JSON lines: {error}") from None
+    if not all(isinstance(line, dict) and "step" in line for line in metrics):
+        raise DataError(f"{log} has a line that is no record of a step")
+    return metrics
 
 
 def forget_after(folder: Path, step: int) -> None:
@@ -26,5 +40,5 @@ def forget_after(folder: Path, step: int) -> None:
 def _logged_step(line: str) -> float:
     try:
         return float(json.loads(line)["step"])
-    except (ValueError, KeyError):  # a line cut short by a kill
+    except (ValueError, KeyError, TypeError, RecursionError):  # a line cut short by a kill
         return float("inf")

@@ -1,8 +1,8 @@
 """build-index --add for a task of Go, and evaluate with what has grown."""
 
-import json
-
 import pytest
+
+from retrieve_rl.documents import read_document
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -45,7 +45,7 @@ def test_a_version_is_made_once_and_asked(choice, trained, played, added, invoke
     assert folder.startswith(str(choice[-1] / "build-index" / "go9" / "retrieval-smoke-s0-"))
     assert "positions_added" in added and "median_distance.added_to_grown" in added
     told = document(invoke("build-index", *choice, "--add", played, "--json"))
-    assert told == json.loads((choice[-1] / folder / "result.json").read_text())
+    assert told == read_document(choice[-1] / folder / "result.json")
     assert told["summary"]["games_added"] == 2
     again = document(invoke("build-index", *choice, "--json"))
     assert again["retrieval"]["sha256"] == told["retrieval"]["parent_sha256"]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from retrieve_rl.documents import read_document
+
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
@@ -28,7 +30,7 @@ def trained(choice, invoke, document):
     """The folder of that run, finished."""
     made = document(invoke("train-policy", *choice, "--json"))
     (result,) = choice[-1].glob("train-policy/go9/*/result.json")
-    assert json.loads(result.read_text()) == made
+    assert read_document(result) == made
     return result.parent
 
 

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from retrieve_rl.cli.app import app
+from retrieve_rl.documents import read_document
 
 TINY = {
     "data.num_experts": 2,
@@ -71,7 +72,7 @@ def test_a_finished_run_is_not_done_again(root, trained):
     before = (trained / "result.json").stat().st_mtime_ns
     again = invoke("train-policy", *CHOICE, "--runs", root, "--json")
     assert again.exit_code == 0
-    assert json.loads(again.stdout) == json.loads((trained / "result.json").read_text())
+    assert json.loads(again.stdout) == read_document(trained / "result.json")
     assert (trained / "result.json").stat().st_mtime_ns == before
 
 

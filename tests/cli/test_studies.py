@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from retrieve_rl.documents import read_document, write_document
 from retrieve_rl.study import ablate as study
 
 RE_FRAME = """
@@ -198,8 +199,8 @@ def test_two_runs_are_compared_by_episode(invoke, document, two_runs):
     shown = invoke("compare", ours, base / "result.json")
     assert shown.exit_code == 0 and "20 [20, 20]" in shown.stdout
     assert "evaluation episodes only" in shown.stdout
-    changed = json.loads((base / "result.json").read_text())
-    (base / "result.json").write_text(json.dumps({**changed, "results_version": 1}))
+    changed = read_document(base / "result.json")
+    write_document(base / "result.json", {**changed, "results_version": 1})
     refused = invoke("compare", ours, base)
     assert refused.exit_code == 5 and "results_version 2 and 1" in refused.stderr
     assert invoke("compare", ours, two_runs).exit_code == 5

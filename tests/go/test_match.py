@@ -92,7 +92,7 @@ def test_games_of_another_match_are_refused(tmp_path, random_player):
         with pytest.raises(DataError, match="of another match, (Ann against Bob|Bob against Ann)"):
             play(player, opponent, other, tmp_path)
     (tmp_path / "game-00001.json").write_text("{")
-    with pytest.raises(DataError, match="game-00001.json is not a played game"):
+    with pytest.raises(DataError, match="game-00001.json cannot be read.*remove it"):
         play(ann, bob, games, tmp_path)
 
 

@@ -1,11 +1,11 @@
 """Evaluation of a finished run: the same outcomes again, and refusals of what does not fit."""
 
-import json
 import shutil
 
 import numpy as np
 import pytest
 
+from retrieve_rl.documents import read_document, write_document
 from retrieve_rl.errors import DataError
 from retrieve_rl.reframe import evaluate as evaluation
 from retrieve_rl.reframe.evaluate import evaluate, score, summarize, trained_policy
@@ -50,9 +50,9 @@ def open_copy(smoke, copy, **changes):
 
 
 def change_result(copy, change):
-    document = json.loads((copy / "result.json").read_text())
+    document = read_document(copy / "result.json")
     change(document)
-    (copy / "result.json").write_text(json.dumps(document))
+    write_document(copy / "result.json", document)
 
 
 def test_a_run_without_its_last_checkpoint_is_refused(smoke, copy):

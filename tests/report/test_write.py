@@ -200,7 +200,7 @@ def test_several_make_one_page(run, study, tmp_path):
     "content, message",
     [
         ("{", "cannot be read"),
-        ("[]", "neither a result nor a report"),
+        ("[]", "holds a list, expected a JSON object"),
         ("{}", "is no report of a study: it lacks schema_version"),
         ('{"command": "evaluate", "schema_version": 9}', "schema version 9"),
     ],

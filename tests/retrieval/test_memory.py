@@ -195,8 +195,16 @@ def test_rows_that_do_not_fit_are_not_added(games, tmp_path, change, message):
 
 def test_a_version_does_not_overwrite(games, tmp_path):
     build(games, tmp_path / "m")
-    with pytest.raises(UsageError, match="exists"):
+    with pytest.raises(UsageError, match="choose another --out"):
         add(tmp_path / "m", games, tmp_path / "m")
+
+
+def test_a_version_is_made_once(games, tmp_path):
+    build(games, tmp_path / "m")
+    report = add(tmp_path / "m", games, tmp_path / "n")
+    assert add(tmp_path / "m", games, tmp_path / "n") == report
+    with pytest.raises(UsageError, match="other rows"):
+        add(tmp_path / "m", games._replace(keys=games.keys + np.float32(1)), tmp_path / "n")
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_a_damaged_one_is_passed_over(tmp_path, tree):
 
 
 def test_what_a_killed_writer_left_is_no_checkpoint(tmp_path, tree):
-    (tmp_path / ".step-00000009.building-abc").mkdir()
+    (tmp_path / ".step-00000009.tmp-abc").mkdir()
     (tmp_path / "step-00000009").mkdir()
     assert latest_checkpoint(tmp_path) is None
     assert latest_checkpoint(tmp_path / "nowhere") is None
