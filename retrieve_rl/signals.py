@@ -25,6 +25,10 @@ class StopRequest:
             raise Interrupted(f"stopped by {name}; {saved}", self.signal_number)
 
 
+UNASKED = StopRequest()
+"""For work that no signal is to stop."""
+
+
 @contextmanager
 def stop_on_signals(
     numbers: Sequence[int] = (signal.SIGINT, signal.SIGTERM),

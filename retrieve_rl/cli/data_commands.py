@@ -33,8 +33,11 @@ def make(
 ) -> None:
     """Make a bundled data set on this machine, where it is not there yet."""
     from retrieve_rl.reframe import datasets
+    from retrieve_rl.signals import stop_on_signals
 
-    _print_stats(datasets.make(name, output.reporter, workers=workers, force=force), output)
+    with stop_on_signals() as stop:
+        made = datasets.make(name, output.reporter, workers=workers, force=force, stop=stop)
+    _print_stats(made, output)
 
 
 def import_file(
@@ -47,8 +50,11 @@ def import_file(
 ) -> None:
     """Keep a verified copy of a D4RL file, to be used as --dataset d4rl/NAME."""
     from retrieve_rl.reframe import datasets
+    from retrieve_rl.signals import stop_on_signals
 
-    _print_stats(datasets.import_d4rl(file, output.reporter, name=name), output)
+    with stop_on_signals() as stop:
+        imported = datasets.import_d4rl(file, output.reporter, name=name, stop=stop)
+    _print_stats(imported, output)
 
 
 def list_datasets(output: Output) -> None:

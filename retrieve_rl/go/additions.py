@@ -18,6 +18,7 @@ from retrieve_rl.go.sources import digest_of_records
 from retrieve_rl.go.splits import ADDED, TEST, VALIDATION
 from retrieve_rl.go.store import Store, write_store
 from retrieve_rl.progress import Reporter
+from retrieve_rl.signals import StopRequest
 
 KNOWN = "already in the retrieval set"
 HELD_OUT = "held out for validation or test"
@@ -49,7 +50,9 @@ def additions(files: Sequence[Path], positions: int | None = None) -> Additions:
     return Additions(tuple(files), tuple(map(digest_of_records, files)), positions)
 
 
-def read_additions(asked: Additions, data: GoData, *, seed: int, reporter: Reporter) -> Records:
+def read_additions(
+    asked: Additions, data: GoData, *, seed: int, reporter: Reporter, stop: StopRequest
+) -> Records:
     """The games that may be added, with all their positions.
 
     Left out, and counted as `rejected` with what `read_records` leaves out: games that are the same
@@ -62,9 +65,10 @@ def read_additions(asked: Additions, data: GoData, *, seed: int, reporter: Repor
 
     Raises:
       DataError: nothing is left, or fewer positions than asked for.
+      Interrupted: a signal asked to stop.
     """
     sources = [Source(path) for path in asked.files]
-    records = read_records(sources, fraction=1.0, seed=0, reporter=reporter)
+    records = read_records(sources, fraction=1.0, seed=0, reporter=reporter, stop=stop)
     found = data.store.games.find(records.games.digests)
     held_out = (found >= 0) & np.isin(data.split[found], (VALIDATION, TEST))
     rejected = Counter(records.rejected)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Int8
 
-from retrieve_rl import artifacts
 from retrieve_rl.config import digest
 from retrieve_rl.errors import DataError
 from retrieve_rl.go.config import RESULTS_VERSION, GoConfig, SourceConfig
@@ -17,6 +16,7 @@ from retrieve_rl.go.selection import Selection
 from retrieve_rl.go.sources import digest_of_records, locate
 from retrieve_rl.go.splits import ADDED, TRAINING, split_games
 from retrieve_rl.go.store import Store, open_store, write_store
+from retrieve_rl.locks import shared
 from retrieve_rl.results import Run
 
 
@@ -77,13 +77,14 @@ def load_data(config: GoConfig, run: Run) -> GoData:
       DataError: records are missing, damaged or others than meant, or no game can be held out.
     """
     wanted = _wanted_store(config, run.root)
-    with artifacts.lock(wanted.folder, wait_seconds=3600):
+    with shared(wanted.folder, run.reporter, run.stop):
         if not wanted.folder.exists():
             records = read_records(
                 wanted.sources,
                 fraction=config.data.fraction,
                 seed=wanted.seed,
                 reporter=run.reporter,
+                stop=run.stop,
             )
             write_store(wanted.folder, records, made_from=wanted.made_from, metadata={})
     return split_data(config, open_store(wanted.folder))

@@ -20,6 +20,7 @@ from retrieve_rl.go.selection import Selection
 from retrieve_rl.go.sgf import Game, Reason, RejectedGame, parse_game
 from retrieve_rl.processes import map_in_order, usable_cores
 from retrieve_rl.progress import Reporter
+from retrieve_rl.signals import UNASKED, StopRequest
 
 _GAMES_AT_ONCE = 1024
 _BYTES_AT_ONCE = 8_000_000
@@ -59,6 +60,7 @@ def read_records(
     fraction: float,
     seed: int,
     reporter: Reporter,
+    stop: StopRequest = UNASKED,
     workers: int | None = None,
 ) -> Records:
     """Reads, checks and packs the games of all sources, in the order given.
@@ -75,6 +77,7 @@ def read_records(
     Raises:
       DataError: a source is missing, damaged or hostile (see `game_texts`), or no game was left.
       ResourceError: a worker process died.
+      Interrupted: a signal asked to stop.
     """
     parts: list[_Part] = []
     seen: set[bytes] = set()
@@ -85,6 +88,7 @@ def read_records(
     for part in map_in_order(
         read, batches, workers=workers or usable_cores(), doing="reading game records"
     ):
+        stop.raise_if_requested("nothing of the game records is kept: run again to read them")
         part = _without_seen(part, seen)
         positions = part.positions._replace(games=part.positions.games + np.int32(num_games))
         parts.append(part._replace(positions=positions))

@@ -14,6 +14,7 @@ from retrieve_rl.go.data import GoData
 from retrieve_rl.go.encoder import TrainedEncoder, features
 from retrieve_rl.go.positions import Positions
 from retrieve_rl.go.splits import second_half
+from retrieve_rl.locks import shared
 from retrieve_rl.results import Run
 from retrieve_rl.retrieval.build import IndexOptions, Report, build_memory
 from retrieve_rl.retrieval.keys import FILE_NAME as KEYS_FILE
@@ -24,7 +25,6 @@ from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.retrieval.pca import Pca, fit_pca, project
 from retrieve_rl.retrieval.rows import Rows
 from retrieve_rl.retrieval.values import Column
-from retrieve_rl.signals import StopRequest
 
 _FEATURES_AT_ONCE = 4096
 CHUNK_ROWS = 16_384
@@ -68,14 +68,14 @@ def make_index(config: GoConfig, data: GoData, encoder: TrainedEncoder, run: Run
       Interrupted: a signal came; run the same command again.
     """
     folder = _folder(config, encoder, run.root)
-    with artifacts.lock(folder, wait_seconds=3600):
+    with shared(folder, run.reporter, run.stop):
         return _make_index(config, data, encoder, run, folder)
 
 
 def _make_index(
     config: GoConfig, data: GoData, encoder: TrainedEncoder, run: Run, folder: Path
 ) -> GoIndex:
-    pca = _pca(config, data, encoder, folder / "pca", run.stop)
+    pca = _pca(config, data, encoder, folder / "pca", run)
     pca_digest = artifacts.read_manifest(folder / "pca").digest
     rows = data.training_rows
     path = encode_keys(
@@ -227,11 +227,9 @@ def memory_path(config: GoConfig, folder: Path) -> Path:
     return folder / f"index-{digest({**settings, 'halves': 2})[:8]}"
 
 
-def _pca(
-    config: GoConfig, data: GoData, encoder: TrainedEncoder, folder: Path, stop: StopRequest
-) -> Pca:
+def _pca(config: GoConfig, data: GoData, encoder: TrainedEncoder, folder: Path, run: Run) -> Pca:
     """Fitted on positions of training games, drawn by the seed."""
-    with artifacts.lock(folder, wait_seconds=3600):
+    with shared(folder, run.reporter, run.stop):
         if not folder.exists():
             rng = np.random.default_rng([config.seed, 1])
             count = min(config.keys.pca_positions, len(data.training_rows))
@@ -239,7 +237,7 @@ def _pca(
             parts = (rows[i : i + _FEATURES_AT_ONCE] for i in range(0, count, _FEATURES_AT_ONCE))
 
             def features_of(part: Int[np.ndarray, " B"]) -> Float[np.ndarray, "B F"]:
-                stop.raise_if_requested("nothing of the projection is kept: run again to fit it")
+                run.stop.raise_if_requested("nothing of the projection is kept: run again")
                 positions = data.store.positions.take(part)
                 return features(encoder, config.keys.layer, positions, data.komi(part))
 

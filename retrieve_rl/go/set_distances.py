@@ -78,7 +78,7 @@ def distances_in_games(
     Raises:
       DataError: the records cannot be read, or hold no usable game.
     """
-    records = read_records(sources, fraction=1.0, seed=0, reporter=run.reporter)
+    records = read_records(sources, fraction=1.0, seed=0, reporter=run.reporter, stop=run.stop)
     positions = records.positions
     komi = records.games.komi[positions.games]
     added = grown.data.store.positions.take(grown.data.rows_of(ADDED))

@@ -16,6 +16,7 @@ from retrieve_rl.go.config import RESULTS_VERSION, EncoderConfig, GoConfig
 from retrieve_rl.go.data import GoData
 from retrieve_rl.go.encoder import TrainedEncoder, new_encoder, predictions
 from retrieve_rl.go.losses import Batch, Targets, encoder_loss, errors, targets_of
+from retrieve_rl.locks import shared
 from retrieve_rl.results import Run
 from retrieve_rl.training import checkpoints
 from retrieve_rl.training.curve import forget_after
@@ -41,7 +42,7 @@ def fit(config: GoConfig, data: GoData, run: Run) -> TrainedEncoder:
       Interrupted: a signal came; the state was saved.
     """
     folder = encoder_folder(config, data, run.root)
-    with artifacts.lock(folder, wait_seconds=3600):
+    with shared(folder, run.reporter, run.stop):
         graphdef, state, path = _newest(config, folder)
         forget_after(run.folder, int(state.step))
         if path is None or int(state.step) < config.encoder.steps:

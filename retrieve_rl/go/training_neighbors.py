@@ -13,6 +13,7 @@ from retrieve_rl.go.data import GoData
 from retrieve_rl.go.encoder import TrainedEncoder
 from retrieve_rl.go.index import CHUNK_ROWS, GoIndex, keys_of
 from retrieve_rl.go.splits import second_half
+from retrieve_rl.locks import shared
 from retrieve_rl.results import Run
 from retrieve_rl.retrieval.precompute import digest_of_rule, find_others, precompute_neighbors
 from retrieve_rl.retrieval.row_files import RowType, fill_rows
@@ -53,7 +54,7 @@ def training_neighbors(
     if config.retrieval.own_game == "other_half":
         rule = {"second_half": second_half(data.store.games.digests)[games]}
     find = _as_played if config.retrieval.orientations == 1 else _in_all_orientations
-    with artifacts.lock(index.folder / "neighbors", wait_seconds=3600):
+    with shared(index.folder / "neighbors", run.reporter, run.stop):
         return find(config, data, encoder, index, rule, run)
 
 

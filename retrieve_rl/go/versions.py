@@ -104,7 +104,9 @@ def grow(config: GoConfig, built: Built, parent: Built, asked: Additions, run: R
     """
     store = run.folder / _ADDITIONS
     if not store.exists():
-        records = read_additions(asked, parent.data, seed=config.seed, reporter=run.reporter)
+        records = read_additions(
+            asked, parent.data, seed=config.seed, reporter=run.reporter, stop=run.stop
+        )
         before = added_store(parent) if parent.added else None
         made_from = {"parent": parent.index.memory.manifest.digest, "records": asked.sha256}
         write_additions(store, records, before, made_from=made_from)

@@ -1,9 +1,7 @@
 """The bundled data sets: made here by their recipe, checked, kept as local Minari data sets."""
 
-import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from retrieve_rl import artifacts
-from retrieve_rl.errors import DataError, UsageError
+from retrieve_rl.errors import DataError
+from retrieve_rl.locks import shared
 from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe import behavior, minari_layout
 from retrieve_rl.reframe.collect import Rollout, collect
 from retrieve_rl.reframe.episodes import Episodes, build_episodes, check
 from retrieve_rl.reframe.recipes import Recipe
-
-_LONGEST_WAIT_SECONDS = 3600.0
+from retrieve_rl.signals import StopRequest
 
 
 def is_made(recipe: Recipe) -> bool:
@@ -31,7 +29,12 @@ def is_made(recipe: Recipe) -> bool:
 
 
 def make_bundled(
-    recipe: Recipe, reporter: Reporter, *, workers: int | None = None, force: bool = False
+    recipe: Recipe,
+    reporter: Reporter,
+    stop: StopRequest,
+    *,
+    workers: int | None = None,
+    force: bool = False,
 ) -> Episodes:
     """Makes a data set where it is missing, or anew with `force`, and loads it.
 
@@ -40,12 +43,12 @@ def make_bundled(
     Raises:
       DataError: what came out is not what the recipe promises; nothing is kept.
       ResourceError: no memory or disk left.
+      Interrupted: a signal asked to stop; nothing is kept.
     """
     path = minari_layout.dataset_path(recipe.dataset_id)
-    with _lock(path, reporter):
+    with shared(path, reporter, stop):
         if force or not is_made(recipe):
-            _remove_litter(path)
-            return _make(recipe, path, reporter, workers)
+            return _make(recipe, path, reporter, stop, workers)
     return load_bundled(recipe)
 
 
@@ -74,9 +77,11 @@ def load_bundled(recipe: Recipe) -> Episodes:
     return episodes
 
 
-def _make(recipe: Recipe, path: Path, reporter: Reporter, workers: int | None) -> Episodes:
+def _make(
+    recipe: Recipe, path: Path, reporter: Reporter, stop: StopRequest, workers: int | None
+) -> Episodes:
     began = time.monotonic()
-    rollouts = collect(recipe, reporter, workers=workers)
+    rollouts = collect(recipe, reporter, stop, workers=workers)
     episodes = _join(recipe, rollouts)
     check(episodes)
     _check_promise(recipe, episodes)
@@ -135,21 +140,3 @@ def _check_promise(recipe: Recipe, episodes: Episodes) -> None:
             f" {high:.0f}: the simulator or a policy is not the one the recipe was written for"
             f" (gymnasium {version('gymnasium')}, mujoco {version('mujoco')}); nothing was kept"
         )
-
-
-@contextmanager
-def _lock(path: Path, reporter: Reporter) -> Iterator[None]:
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(artifacts.lock(path))
-        except UsageError:
-            reporter.say(f"another process is making {path}: waiting for it")
-            stack.enter_context(artifacts.lock(path, wait_seconds=_LONGEST_WAIT_SECONDS))
-        yield
-
-
-def _remove_litter(path: Path) -> None:
-    """Deletes what killed makers left; the caller holds the lock, so nobody is building."""
-    for pattern in (f".{path.name}.building-*", f".{path.name}.old-*"):
-        for litter in path.parent.glob(pattern):
-            shutil.rmtree(litter, ignore_errors=True)

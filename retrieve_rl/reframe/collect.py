@@ -16,10 +16,13 @@ from retrieve_rl.processes import usable_cores, worker_pool
 from retrieve_rl.progress import Advance, Reporter
 from retrieve_rl.reframe.behavior import load_policy
 from retrieve_rl.reframe.recipes import Recipe, Stage, action_seed, reset_seed
+from retrieve_rl.signals import UNASKED, StopRequest
 
 # Part of the recipe: another group size changes the shapes of the policy's matrix products and
 # so, possibly, their last bits.
 EPISODES_PER_UNIT = 8
+_LOOK_SECONDS = 0.2
+"""How long a request to stop may go unseen."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,13 @@ class Rollout:
     seed: int
 
 
-def collect(recipe: Recipe, reporter: Reporter, *, workers: int | None = None) -> list[Rollout]:
+def collect(
+    recipe: Recipe,
+    reporter: Reporter,
+    stop: StopRequest = UNASKED,
+    *,
+    workers: int | None = None,
+) -> list[Rollout]:
     """All episodes of a recipe, stage by stage, in the order of their numbers.
 
     Args:
@@ -49,6 +58,7 @@ def collect(recipe: Recipe, reporter: Reporter, *, workers: int | None = None) -
 
     Raises:
       ResourceError: a worker process died.
+      Interrupted: a signal asked to stop.
     """
     workers = workers or usable_cores()
     states = [_StageState(number, stage) for number, stage in enumerate(recipe.stages)]
@@ -57,7 +67,7 @@ def collect(recipe: Recipe, reporter: Reporter, *, workers: int | None = None) -
         reporter.track(f"making {recipe.dataset_id}", goal) as advance,
         worker_pool(workers, f"making {recipe.dataset_id}") as executor,
     ):
-        _run_units(executor, recipe, states, 2 * workers, advance)
+        _run_units(executor, recipe, states, 2 * workers, advance, stop)
         advance(goal)
     return [rollout for state in states for rollout in state.chosen()]
 
@@ -151,6 +161,7 @@ def _run_units(
     states: list[_StageState],
     most_running: int,
     advance: Advance,
+    stop: StopRequest,
 ) -> None:
     """Keeps the workers busy, on later stages too, until every stage has reached its goal."""
     running: dict[Future[list[Rollout]], tuple[_StageState, int]] = {}
@@ -163,7 +174,9 @@ def _run_units(
                 state.submitted += 1
         if not running:
             return
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
+        finished = wait(running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED).done
+        stop.raise_if_requested(f"nothing of {recipe.dataset_id} is kept: run again to make it")
+        for future in finished:
             state, unit = running.pop(future)
             state.finish(unit, future.result())
         advance(min(sum(min(state.done, state.goal) for state in states), goal - 1))

@@ -7,9 +7,12 @@ import numpy as np
 
 from retrieve_rl import artifacts
 from retrieve_rl.errors import DataError, UsageError
+from retrieve_rl.locks import shared
+from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe.episodes import Episodes, build_episodes, check, first_bad_row
 from retrieve_rl.reframe.hdf5 import open_hdf5, read_array, read_flags
 from retrieve_rl.reframe.minari_layout import ARTIFACT_KIND, datasets_root
+from retrieve_rl.signals import StopRequest
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _ARRAYS_FILE = "episodes.npz"
@@ -80,7 +83,7 @@ def copy_path(dataset_id: str) -> Path:
     return datasets_root() / d4rl_id(dataset_id.removeprefix("d4rl/"))
 
 
-def save_copy(episodes: Episodes, source: Path) -> Path:
+def save_copy(episodes: Episodes, source: Path, reporter: Reporter, stop: StopRequest) -> Path:
     """Keeps imported episodes as an artifact; its arrays lie in an npz, so Minari passes it by."""
     path = copy_path(episodes.dataset_id)
     metadata = {
@@ -92,7 +95,7 @@ def save_copy(episodes: Episodes, source: Path) -> Path:
         "dropped_episodes": episodes.dropped_episodes,
     }
     with (
-        artifacts.lock(path, wait_seconds=600),
+        shared(path, reporter, stop),
         artifacts.create(
             path,
             kind=ARTIFACT_KIND,

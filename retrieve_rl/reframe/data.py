@@ -13,6 +13,7 @@ from retrieve_rl.reframe.config import ReframeConfig
 from retrieve_rl.reframe.episodes import Episodes
 from retrieve_rl.reframe.experts import draw_experts
 from retrieve_rl.reframe.windows import Normalizer, StepTable, fit_normalizer, step_table
+from retrieve_rl.signals import UNASKED, StopRequest
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,18 @@ class TrainingData:
         return self.data.actions.shape[1]
 
 
-def load_training_data(config: ReframeConfig, reporter: Reporter) -> TrainingData:
+def load_training_data(
+    config: ReframeConfig, reporter: Reporter, stop: StopRequest = UNASKED
+) -> TrainingData:
     """Loads, or makes, both data sets; draws the experts; fits the normalizer.
 
     Raises:
       DataError: a data set is missing or damaged, or the two do not belong together.
       UsageError: more experts asked for than there are.
+      Interrupted: a signal asked to stop while data was made or waited for.
     """
-    everything = datasets.load(config.data.dataset_id, reporter)
-    all_experts = datasets.load(config.data.experts_id, reporter)
+    everything = datasets.load(config.data.dataset_id, reporter, stop=stop)
+    all_experts = datasets.load(config.data.experts_id, reporter, stop=stop)
     env_id = evaluation_env(config, everything)
     check_pairing(config, everything, all_experts)
     check_ranges(config, everything)

@@ -11,12 +11,18 @@ from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe import bundled, d4rl, minari_data, minari_layout
 from retrieve_rl.reframe.episodes import Episodes
 from retrieve_rl.reframe.recipes import bundled_ids, find_recipe
+from retrieve_rl.signals import UNASKED, StopRequest
 
 FILE_ENDINGS = (".hdf5", ".h5")
 
 
 def load(
-    name: str, reporter: Reporter, *, make_missing: bool = True, workers: int | None = None
+    name: str,
+    reporter: Reporter,
+    *,
+    make_missing: bool = True,
+    workers: int | None = None,
+    stop: StopRequest = UNASKED,
 ) -> Episodes:
     """The episodes a name stands for.
 
@@ -28,13 +34,14 @@ def load(
     Raises:
       UsageError: the name is none of these.
       DataError: missing, damaged, or not usable.
+      Interrupted: a signal asked to stop while it was made or waited for.
     """
     if name.endswith(FILE_ENDINGS):
         return d4rl.read_d4rl(Path(name))
     if name.startswith("d4rl/"):
         return d4rl.load_copy(name)
     if not name.startswith("rrl/"):
-        return minari_data.load_minari(name, reporter, download=make_missing)
+        return minari_data.load_minari(name, reporter, stop, download=make_missing)
     recipe = find_recipe(name)
     if bundled.is_made(recipe):
         return bundled.load_bundled(recipe)
@@ -45,11 +52,16 @@ def load(
         )
     found = "is of another recipe version" if path.exists() else "is not there yet"
     reporter.say(f"{path} {found}: making {recipe.dataset_id}")
-    return bundled.make_bundled(recipe, reporter, workers=workers)
+    return bundled.make_bundled(recipe, reporter, stop, workers=workers)
 
 
 def make(
-    name: str, reporter: Reporter, *, workers: int | None = None, force: bool = False
+    name: str,
+    reporter: Reporter,
+    *,
+    workers: int | None = None,
+    force: bool = False,
+    stop: StopRequest = UNASKED,
 ) -> Episodes:
     """Makes a bundled data set where it is missing, or anew with `force`.
 
@@ -60,20 +72,24 @@ def make(
       UsageError: no such data set.
       DataError: it came out wrong, or the one here is damaged (`force` replaces it).
       ResourceError: no memory or disk left.
+      Interrupted: a signal asked to stop.
     """
-    return bundled.make_bundled(find_recipe(name), reporter, workers=workers, force=force)
+    return bundled.make_bundled(find_recipe(name), reporter, stop, workers=workers, force=force)
 
 
-def import_d4rl(path: Path, reporter: Reporter, *, name: str | None = None) -> Episodes:
+def import_d4rl(
+    path: Path, reporter: Reporter, *, name: str | None = None, stop: StopRequest = UNASKED
+) -> Episodes:
     """Reads a D4RL file and keeps a verified copy that `load` finds as "d4rl/<name>".
 
     Raises:
       UsageError: the name cannot be used.
       DataError: the file cannot.
+      Interrupted: a signal asked to stop while another process wrote the copy.
     """
     d4rl.d4rl_id(d4rl.default_name(path) if name is None else name)  # before the long read
     episodes = d4rl.read_d4rl(path, name=name)
-    copy = d4rl.save_copy(episodes, path)
+    copy = d4rl.save_copy(episodes, path, reporter, stop)
     cut = f", {episodes.dropped_episodes} cut episode left out" if episodes.dropped_episodes else ""
     reporter.say(
         f"imported {episodes.dataset_id}: {episodes.num_episodes} episodes,"

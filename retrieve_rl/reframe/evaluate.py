@@ -100,7 +100,7 @@ def evaluate(config: ReframeConfig, run: Run, *, trained: Path) -> RunResult:
     `config` is the run's own, but for its `evaluate` section.
     """
     began = time.perf_counter()
-    data = load_training_data(config, run.reporter)
+    data = load_training_data(config, run.reporter, run.stop)
     policy = trained_policy(config, trained, data, run)
     timings = {"prepare_seconds": time.perf_counter() - began}
     training = {"steps": config.train.steps, "parameters": count_parameters(policy.params)}

@@ -19,6 +19,7 @@ from flax import nnx
 from retrieve_rl import artifacts
 from retrieve_rl.config import digest
 from retrieve_rl.errors import DataError
+from retrieve_rl.locks import shared
 from retrieve_rl.reframe.amb import (
     AssociativeMemoryBuffer,
     Autoencoder,
@@ -77,7 +78,7 @@ def make_or_open(config: ReframeConfig, data: TrainingData, run: Run) -> Memory:
       DataError: a damaged memory; delete it and run again.
     """
     folder = memory_folder(config, data, run.root)
-    with artifacts.lock(folder, wait_seconds=3600):
+    with shared(folder, run.reporter, run.stop):
         if not folder.exists():
             run.reporter.say(f"making the memory of {data.experts.num_steps} expert steps")
             make(config, data, run, folder)
@@ -200,7 +201,7 @@ def distance_scale(keys: np.ndarray, queries: np.ndarray, trajectories: np.ndarr
 def train_amb(config: ReframeConfig, run: Run) -> RunResult:
     """Entry point of `rrl train-amb`: stage 1 alone."""
     began = time.perf_counter()
-    data = load_training_data(config, run.reporter)
+    data = load_training_data(config, run.reporter, run.stop)
     loaded = time.perf_counter()
     memory = make_or_open(config, data, run)
     timings = {"load_seconds": loaded - began, "train_seconds": time.perf_counter() - loaded}

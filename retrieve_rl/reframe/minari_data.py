@@ -13,6 +13,7 @@ from pathlib import Path
 
 from retrieve_rl import artifacts
 from retrieve_rl.errors import DataError, MissingDependencyError
+from retrieve_rl.locks import shared
 from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe.episodes import Episodes
 from retrieve_rl.reframe.minari_layout import (
@@ -23,9 +24,12 @@ from retrieve_rl.reframe.minari_layout import (
     is_loadable,
     read_episodes,
 )
+from retrieve_rl.signals import UNASKED, StopRequest
 
 
-def load_minari(dataset_id: str, reporter: Reporter, *, download: bool = True) -> Episodes:
+def load_minari(
+    dataset_id: str, reporter: Reporter, stop: StopRequest = UNASKED, *, download: bool = True
+) -> Episodes:
     """A data set of Minari's own, from this machine or, where it is missing, from its server.
 
     What a broken download left behind is replaced.
@@ -38,16 +42,15 @@ def load_minari(dataset_id: str, reporter: Reporter, *, download: bool = True) -
     if not is_loadable(path):
         if not download:
             raise DataError(f"{dataset_id} is not on this machine; it would lie at {path}")
-        _fetch(dataset_id, path, reporter)
+        _fetch(dataset_id, path, reporter, stop)
     if (path / artifacts.MANIFEST_NAME).exists():
         artifacts.verify(path, kind=ARTIFACT_KIND)
     return read_episodes(path, dataset_id=dataset_id, family="minari", recipe=dataset_id)
 
 
-def _fetch(dataset_id: str, path: Path, reporter: Reporter) -> None:
+def _fetch(dataset_id: str, path: Path, reporter: Reporter, stop: StopRequest) -> None:
     """Downloads into a folder of its own, so that half a data set never lies at `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with artifacts.lock(path, wait_seconds=3600):
+    with shared(path, reporter, stop):
         if is_loadable(path):
             return
         broken = " again: the copy here is not whole" if path.exists() else ""

@@ -17,6 +17,7 @@ from retrieve_rl.reframe.amb import AssociativeMemoryBuffer, Autoencoder
 from retrieve_rl.reframe.config import RetrievalConfig
 from retrieve_rl.reframe.windows import StepTable
 from retrieve_rl.retrieval.neighbors import NO_GROUP, Neighbors, nearest
+from retrieve_rl.signals import UNASKED, StopRequest
 from retrieve_rl.types import Array
 
 _QUERIES_AT_ONCE = 2048
@@ -118,13 +119,19 @@ def recall_table(
     hidden: HiddenGroups,
     rng_key: PRNGKeyArray,
     reporter: Reporter,
+    stop: StopRequest = UNASKED,
 ) -> Neighbors:
-    """The neighbors of every row of `table`, for frozen queries: arrays [S, K] on the host."""
+    """The neighbors of every row of `table`, for frozen queries: arrays [S, K] on the host.
+
+    Raises:
+      Interrupted: a signal asked to stop.
+    """
     memory, table, hidden = jax.device_put((memory, table, hidden))
     indices = np.empty((table.num_steps, config.num_neighbors), np.int32)
     distances = np.empty((table.num_steps, config.num_neighbors), np.float32)
     with reporter.track("neighbors", table.num_steps) as advance:
         for first in range(0, table.num_steps, _QUERIES_AT_ONCE):
+            stop.raise_if_requested("the neighbors are found anew next time")
             last = min(first + _QUERIES_AT_ONCE, table.num_steps)
             found = _search_rows(
                 config, memory, autoencoder, table, hidden, jnp.int32(first), rng_key

@@ -85,6 +85,7 @@ def make_inputs(
             hidden,
             rng_key,
             run.reporter,
+            run.stop,
         )
     return TrainInputs(table, memory.buffer, neighbors, hidden)
 
@@ -203,7 +204,7 @@ def train_policy(config: ReframeConfig, run: Run) -> RunResult:
     """
     check_divides(run.devices, config.train.batch_size)
     began = time.perf_counter()
-    data = load_training_data(config, run.reporter)
+    data = load_training_data(config, run.reporter, run.stop)
     memory = memories.make_or_open(config, data, run) if config.retrieves else None
     prepared = time.perf_counter()
     policy, metrics = fit(config, data, memory, run)

@@ -82,7 +82,7 @@ def build_memory(
         index = built.index
         if choice.kind == "scann":
             reporter.say(f"tuning for recall {options.wanted_recall:g}")
-            index = tune(index, built.test, options.wanted_recall)
+            index = tune(index, built.test, options.wanted_recall, stop)
         report = {
             **built.test.report(index),
             "kind": choice.kind,

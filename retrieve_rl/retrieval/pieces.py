@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from retrieve_rl.retrieval.keys import check_finite, chunks, read_at_random
 from retrieve_rl.retrieval.quality import RecallTest
 from retrieve_rl.retrieval.rows import Rows
+from retrieve_rl.signals import UNASKED, StopRequest
 
 # A disk reads a row no faster than its neighborhood.
 _RUN_ROWS = 256
@@ -68,10 +69,16 @@ class Survey(NamedTuple):
     digest: str
 
 
-def survey(keys: Float[np.ndarray, "N D"]) -> Survey:
-    """Reads every key once. Raises DataError where one is not finite."""
+def survey(keys: Float[np.ndarray, "N D"], stop: StopRequest = UNASKED) -> Survey:
+    """Reads every key once.
+
+    Raises:
+      DataError: one is not finite.
+      Interrupted: a signal asked to stop.
+    """
     test, digest = RecallTest.draw(keys), _new_digest(keys)
     for start, chunk in chunks(keys):
+        stop.raise_if_requested("no key was indexed yet: run again")
         chunk = np.ascontiguousarray(chunk)
         check_finite(chunk, "the key matrix", first_row=start)
         digest.update(chunk.data)

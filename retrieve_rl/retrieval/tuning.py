@@ -7,6 +7,7 @@ from retrieve_rl.retrieval.inner_product import NORM_DIMS
 from retrieve_rl.retrieval.quality import RecallTest
 from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.retrieval.sharded import ShardedIndex
+from retrieve_rl.signals import UNASKED, StopRequest
 
 # From many to few: with few candidates no number of leaves may be enough, and until a cost is known
 # every number is tried.
@@ -36,17 +37,23 @@ def searched_like(index: ShardedIndex, shards: ShardedIndex) -> ShardedIndex:
     return shards
 
 
-def tune(index: ShardedIndex, test: RecallTest, wanted: float) -> ShardedIndex:
+def tune(
+    index: ShardedIndex, test: RecallTest, wanted: float, stop: StopRequest = UNASKED
+) -> ShardedIndex:
     """The cheapest search of `index` whose recall@10 is at least `wanted`, else the best one.
 
     The cost is counted (leaves, hashed blocks, candidates), not timed, so that a build always ends
     with the same parameters. The measured recall must exceed `wanted` by its standard error, lest
     one index in two fall short of it on other queries.
+
+    Raises:
+      Interrupted: a signal asked to stop.
     """
     best, best_cost = None, math.inf
     for reordering in _REORDERING:
         low, high = 0, len(_SHARES_OF_LEAVES)
         while low < high:
+            stop.raise_if_requested("the shards are kept: run again to tune the search")
             middle = (low + high) // 2
             candidate = searching(index, _SHARES_OF_LEAVES[middle], reordering)
             if _cost(candidate) >= best_cost:

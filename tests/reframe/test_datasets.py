@@ -12,6 +12,7 @@ from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe import bundled, datasets, recipes
 from retrieve_rl.reframe.collect import collect_unit
+from retrieve_rl.signals import StopRequest
 
 SILENT = Reporter(verbosity=-1)
 NAME = "rrl/hopper/medium-replay-v0"
@@ -31,7 +32,7 @@ def tiny(monkeypatch):
     def find(name):
         return recipes.find_recipe(name).resized(steps=100)
 
-    def collect(recipe, reporter, *, workers=None):
+    def collect(recipe, reporter, stop, *, workers=None):
         made.append(recipe.dataset_id)
         return collect_unit(recipe, 0, 0)
 
@@ -113,7 +114,7 @@ def test_of_two_makers_one_waits_and_loads(root, tiny, capsys):
             held.set()
             free.wait(10)
             recipe = datasets.find_recipe(NAME)
-            bundled._make(recipe, path, SILENT, None)
+            bundled._make(recipe, path, SILENT, StopRequest(), None)
 
     maker = threading.Thread(target=make_slowly)
     maker.start()
@@ -126,7 +127,7 @@ def test_of_two_makers_one_waits_and_loads(root, tiny, capsys):
 
 
 def test_leftovers_of_a_killed_maker_are_removed(root, tiny):
-    litter = root / "rrl/hopper/.medium-replay-v0.building-abc"
+    litter = root / "rrl/hopper/.medium-replay-v0.tmp-abc"
     (litter / "data").mkdir(parents=True)
     (litter / "data" / "metadata.json").write_text("{")
     assert not any(entry["made"] for entry in datasets.local_datasets())
