@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import jax
 from typer.testing import CliRunner, Result
 
 from retrieve_rl.cli.app import app
@@ -57,10 +58,11 @@ def call(words: Words, folder: Path) -> Result:
 
 
 def surroundings(folder: Path) -> dict[str, str]:
-    """Environment variables that keep everything in the folder."""
+    """Environment variables that keep everything in the folder, but for compiled programs, which lie
+    where this process has them."""
+    compiled = jax.config.jax_compilation_cache_dir
     return {
-        # JAX has read it already; named, it is left as this process has set it.
-        "JAX_COMPILATION_CACHE_DIR": "as it is",
+        **({"JAX_COMPILATION_CACHE_DIR": compiled} if compiled else {}),
         "RRL_RUNS": str(folder / "runs"),
         "RRL_CELLS": str(folder / "cells"),
         "MINARI_DATASETS_PATH": str(folder / "data"),
