@@ -7,7 +7,7 @@ from typer import Option
 
 from retrieve_rl.cli.device import prepare
 from retrieve_rl.cli.locate import find_built, go_config_of
-from retrieve_rl.cli.options import DEFAULT_ROOT, GoChoice, Output
+from retrieve_rl.cli.options import DEFAULT_ROOT, GoChoice, GrownIndex, Output
 from retrieve_rl.cli.output import print_json
 from retrieve_rl.errors import UsageError
 
@@ -38,6 +38,7 @@ def neighbors(
         Option(min=0, show_default="none", help="Instead of --game: a position of the store."),
     ] = None,
     num_neighbors: Annotated[int, Option(min=1, max=100, help="How many to find.")] = 4,
+    index: GrownIndex = None,
     out: Annotated[
         Path | None,
         Option(
@@ -49,10 +50,10 @@ def neighbors(
 ) -> None:
     """Show a position of Go beside its nearest neighbors.
 
-    Asks the index of a finished build-index run, whose options are given again.
-    Boards are printed, and drawn as SVG and PNG: next moves red, border by the
-    winner. Neighbors are turned to the query's orientation; none is from the
-    query's own game.
+    Asks the index of a finished build-index run, whose options are given again,
+    or with --index one grown from that. Boards are printed, and drawn as SVG and
+    PNG: next moves red, border by the winner. Neighbors are turned to the query's
+    orientation; none is from the query's own game.
     """
     position = _position(game, ply, row)
     config, root = go_config_of(choice), choice.runs or DEFAULT_ROOT
@@ -62,8 +63,11 @@ def neighbors(
     from retrieve_rl.go.built import open_built
     from retrieve_rl.go.look_up import document_of_look_up, look_up
     from retrieve_rl.go.queries import query_of_game, query_of_row
+    from retrieve_rl.go.versions import open_version
 
     built = open_built(config, root)
+    if index is not None:
+        built = open_version(config, built, index)
     if isinstance(position, int):
         query = query_of_row(built.data.store, position)
     else:
@@ -71,7 +75,7 @@ def neighbors(
     found = look_up(config, built, query, num_neighbors)
     document = {
         "command": "neighbors",
-        "run": str(run),
+        "run": str(run if index is None else index),
         **document_of_look_up(found),
         "files": [str(file) for file in files],
     }

@@ -122,7 +122,7 @@ GrownIndex = Annotated[
         "--index",
         metavar="DIR",
         file_okay=False,
-        show_default="that of the training",
+        show_default="the one before any --add",
         help="Go: the run of build-index --add whose index is asked.",
     ),
 ]

@@ -58,6 +58,20 @@ def test_a_version_is_made_once_and_asked(choice, trained, played, added, invoke
     assert checked["artifacts"] == 3 and not checked["damaged"]
 
 
+def test_a_game_that_was_added_is_found_beside_it(
+    choice, trained, played, added, tmp_path, invoke, document
+):
+    moves = (played / "game-100.sgf").read_bytes().split(b";")
+    (tmp_path / "like-it.sgf").write_bytes(b";".join(moves[:32]) + b")")
+    asked = ("--game", tmp_path / "like-it.sgf", "--ply", 20, "--out", tmp_path, "--json")
+    before = document(invoke("neighbors", *choice, *asked))
+    after = document(invoke("neighbors", *choice, *asked, "--index", added.splitlines()[0]))
+    assert before["query"] == after["query"]
+    nearest = after["neighbors"][0]
+    assert (nearest["file"], nearest["ply"]) == ("game-100.sgf", 20)
+    assert nearest["distance"] < before["neighbors"][0]["distance"]
+
+
 def test_a_version_grows(choice, added, random_sgf, tmp_path, invoke, document):
     for name, seeds in (("one", (100, 102)), ("two", (103,))):
         (tmp_path / f"{name}.sgf").write_bytes(b"".join(map(random_sgf, seeds)))
