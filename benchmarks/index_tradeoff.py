@@ -35,16 +35,16 @@ from retrieve_rl.signals import StopRequest
 DIM, NUM_QUERIES, NUM_NEIGHBORS, ROUNDS, WANTED = 64, 2000, 10, 5, 0.95
 SCANN_SETTINGS = [
     (leaves, reordering)
-    for leaves in (0.0035, 0.005, 0.007, 0.01, 0.014, 0.02)
-    for reordering in (75, 110, 150, 250)
+    for leaves in (0.001, 0.002, 0.0035, 0.005, 0.007, 0.01, 0.014, 0.017, 0.02)
+    for reordering in (50, 75, 110, 150, 250)
 ]
 FAISS_SYSTEMS: dict[str, tuple[str, list[dict[str, float]]]] = {
     "faiss_ivfpq": (
         "IVF{leaves},PQ32x4fsr,RFlat",
         [
             {"nprobe": nprobe, "k_factor_rf": factor}
-            for nprobe in (7, 10, 14, 20, 28, 40, 56, 80)
-            for factor in (5, 10, 20, 40)
+            for nprobe in (2, 3, 5, 7, 10, 14, 20, 28, 40, 48, 56, 80)
+            for factor in (3, 5, 10, 20)
         ],
     ),
     "faiss_hnsw": ("HNSW16,Flat", [{"efSearch": ef} for ef in (20, 40, 80, 160, 320)]),
