@@ -44,6 +44,25 @@ class Targets(NamedTuple):
     values: Float[Array, " B"]
 
 
+class ShownPositions(NamedTuple):
+    """What the encoder's loss reads of B positions, each in an orientation of its own.
+
+    Attributes:
+      planes: `OBSERVATION_PLANES`.
+      move_weights: of the targets' moves, see `present_weights`.
+    """
+
+    planes: Float[Array, "B 9 9 C"]
+    targets: Targets
+    move_weights: Float[Array, " B"]
+
+
+def present_weights(present: Bool[Array, "B ..."]) -> Float[Array, "B ..."]:
+    """Weights that make a mean over the batch, or its equal parts, a mean over what is there."""
+    count = jnp.maximum(jnp.sum(present, axis=0), 1)
+    return present * (len(present) / count)
+
+
 def targets_of(batch: Batch, symmetries: Integer[Array, " B"]) -> Targets:
     """The targets of the batch, each position turned by its symmetry."""
     moves, has_move = move_targets(batch.positions, symmetries)
@@ -51,29 +70,40 @@ def targets_of(batch: Batch, symmetries: Integer[Array, " B"]) -> Targets:
     return Targets(moves[:, 0], has_move[:, 0], values)
 
 
-def errors(logits: Float[Array, "B 82"], values: Float[Array, " B"], targets: Targets) -> Metrics:
+def errors(
+    logits: Float[Array, "B 82"],
+    values: Float[Array, " B"],
+    targets: Targets,
+    move_weights: Float[Array, " B"],
+) -> Metrics:
     """Cross-entropy and accuracy over positions that have a move, squared error of the value."""
     entropy = optax.softmax_cross_entropy_with_integer_labels(logits, targets.moves)
     hit = jnp.argmax(logits, axis=-1) == targets.moves
-    num_moves = jnp.maximum(jnp.sum(targets.has_move), 1)
     return {
-        "cross_entropy": jnp.sum(jnp.where(targets.has_move, entropy, 0.0)) / num_moves,
-        "top1": jnp.sum(targets.has_move & hit) / num_moves,
+        "cross_entropy": jnp.mean(move_weights * entropy),
+        "top1": jnp.mean(move_weights * hit),
         "value_error": jnp.mean((values - targets.values) ** 2),
     }
+
+
+def show_positions(batch: Batch, rng_key: PRNGKeyArray) -> ShownPositions:
+    """Each position in a random orientation."""
+    symmetries = jax.random.randint(rng_key, batch.komi.shape, 0, NUM_SYMMETRIES)
+    targets = targets_of(batch, symmetries)
+    planes = observation_planes(batch.positions, batch.komi, symmetries)
+    return ShownPositions(planes, targets, present_weights(targets.has_move))
 
 
 def encoder_loss(
     graphdef: nnx.GraphDef,
     value_weight: float,
     params: Params,
-    batch: Batch,
+    shown: ShownPositions,
     rng_key: PRNGKeyArray,
 ) -> tuple[Float[Array, ""], Metrics]:
-    """Cross-entropy plus the weighted squared error, each position in a random orientation."""
+    """Cross-entropy plus the weighted squared error; draws nothing."""
+    del rng_key
     encoder: Encoder = nnx.merge(graphdef, params)
-    symmetries = jax.random.randint(rng_key, batch.komi.shape, 0, NUM_SYMMETRIES)
-    planes = observation_planes(batch.positions, batch.komi, symmetries)
-    told = encoder(planes)
-    metrics = errors(told.logits, told.value, targets_of(batch, symmetries))
+    told = encoder(shown.planes)
+    metrics = errors(told.logits, told.value, shown.targets, shown.move_weights)
     return metrics["cross_entropy"] + value_weight * metrics["value_error"], metrics

@@ -9,7 +9,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from retrieve_rl.go.asking import TurnedNeighbors
 from retrieve_rl.go.config import GoConfig
-from retrieve_rl.go.losses import Batch
+from retrieve_rl.go.losses import Batch, present_weights
 from retrieve_rl.go.model import represent
 from retrieve_rl.go.neighbor_inputs import (
     NeighborInputs,
@@ -37,53 +37,79 @@ class PolicyBatch(NamedTuple):
     neighbors: TurnedNeighbors
 
 
+class ShownBatch(NamedTuple):
+    """What the loss reads of B positions, each in an orientation of its own.
+
+    Attributes:
+      observation: `OBSERVATION_PLANES`.
+      neighbors: in the orientation of the position that asks.
+      move_weights, value_weights: of the targets, see `present_weights`.
+    """
+
+    observation: Float[Array, "B 9 9 C"]
+    neighbors: NeighborInputs
+    targets: UnrollTargets
+    move_weights: Float[Array, "B K+1"]
+    value_weights: Float[Array, "B K+1"]
+
+
+def show(
+    config: GoConfig,
+    known: RetrievalSet,
+    distance_scale: Float[Array, ""],
+    batch: PolicyBatch,
+    rng_key: PRNGKeyArray,
+) -> ShownBatch:
+    """Each position in a random orientation, its neighbors with it, some randomized or dropped."""
+    keys = jax.random.split(rng_key, 3)
+    symmetries = jax.random.randint(keys[0], batch.asking.komi.shape, 0, NUM_SYMMETRIES)
+    neighbors = neighbor_inputs(known, batch.neighbors, symmetries, distance_scale)
+    neighbors = randomize(neighbors, config.retrieval.randomization, keys[1])
+    targets = unroll_targets(batch.asking, symmetries, config.model.unroll_steps)
+    return ShownBatch(
+        observation_planes(batch.asking.positions, batch.asking.komi, symmetries),
+        drop(neighbors, config.retrieval.dropout, keys[2]),
+        targets,
+        present_weights(targets.has_move),
+        present_weights(targets.reached),
+    )
+
+
 def policy_loss(
     config: GoConfig,
     graphdef: nnx.GraphDef,
-    known: RetrievalSet,
-    distance_scale: Float[Array, ""],
     params: Params,
-    batch: PolicyBatch,
+    shown: ShownBatch,
     rng_key: PRNGKeyArray,
 ) -> tuple[Float[Array, ""], Metrics]:
     """K+1 cross-entropies and K+1 weighted value errors, summed (Humphreys et al. 2022).
 
-    Each position is shown in a random orientation, its neighbors with it. A term is the mean over
-    the batch, in which what lies past the end of a game counts as 0.
+    A term is the mean over the batch, in which what lies past the end of a game counts as 0. Draws
+    nothing.
     """
-    keys = jax.random.split(rng_key, 3)
-    symmetries = jax.random.randint(keys[0], batch.asking.komi.shape, 0, NUM_SYMMETRIES)
-    observation = observation_planes(batch.asking.positions, batch.asking.komi, symmetries)
-    neighbors = neighbor_inputs(known, batch.neighbors, symmetries, distance_scale)
-    neighbors = randomize(neighbors, config.retrieval.randomization, keys[1])
-    neighbors = drop(neighbors, config.retrieval.dropout, keys[2])
-    embedding = represent(graphdef, params, observation, neighbors)
-    targets = unroll_targets(batch.asking, symmetries, config.model.unroll_steps)
-    said = unroll(graphdef, params, embedding, targets.moves[:, :-1])
-    errors = unroll_errors(said, targets)
+    del rng_key
+    embedding = represent(graphdef, params, shown.observation, shown.neighbors)
+    said = unroll(graphdef, params, embedding, shown.targets.moves[:, :-1])
+    errors = unroll_errors(said, shown.targets)
     terms = errors.cross_entropy + config.train.value_weight * errors.value_error
     loss = jnp.sum(jnp.mean(terms, axis=0))
-    metrics = _metrics(errors, targets)
+    metrics = _metrics(errors, shown)
     if config.retrieval.regularization > 0.0:
-        without = represent(graphdef, params, observation, _without(neighbors))
+        nothing = no_neighbors(*shown.neighbors.closeness.shape)
+        without = represent(graphdef, params, shown.observation, nothing)
         metrics["pull"] = pull(embedding, without)
         loss += config.retrieval.regularization * metrics["pull"]
     return loss, metrics
 
 
-def _without(neighbors: NeighborInputs) -> NeighborInputs:
-    return no_neighbors(*neighbors.closeness.shape)
-
-
-def _metrics(errors: UnrollErrors, targets: UnrollTargets) -> Metrics:
+def _metrics(errors: UnrollErrors, shown: ShownBatch) -> Metrics:
     """Means over what is there: of the position itself and, as `_unrolled`, after K moves."""
+    of_moves, of_values = shown.move_weights, shown.value_weights
     named: Metrics = {}
     for step, suffix in ((0, ""), (-1, "_unrolled")):
-        num_moves = jnp.maximum(jnp.sum(targets.has_move[:, step]), 1)
-        num_reached = jnp.maximum(jnp.sum(targets.reached[:, step]), 1)
         named |= {
-            f"cross_entropy{suffix}": jnp.sum(errors.cross_entropy[:, step]) / num_moves,
-            f"top1{suffix}": jnp.sum(errors.hit[:, step]) / num_moves,
-            f"value_error{suffix}": jnp.sum(errors.value_error[:, step]) / num_reached,
+            f"cross_entropy{suffix}": jnp.mean((of_moves * errors.cross_entropy)[:, step]),
+            f"top1{suffix}": jnp.mean((of_moves * errors.hit)[:, step]),
+            f"value_error{suffix}": jnp.mean((of_values * errors.value_error)[:, step]),
         }
     return named

@@ -15,12 +15,21 @@ from retrieve_rl.errors import DataError
 from retrieve_rl.go.config import RESULTS_VERSION, EncoderConfig, GoConfig
 from retrieve_rl.go.data import GoData
 from retrieve_rl.go.encoder import TrainedEncoder, new_encoder, predictions
-from retrieve_rl.go.losses import Batch, Targets, encoder_loss, errors, targets_of
+from retrieve_rl.go.losses import (
+    Batch,
+    Targets,
+    encoder_loss,
+    errors,
+    present_weights,
+    show_positions,
+    targets_of,
+)
 from retrieve_rl.locks import shared
 from retrieve_rl.results import Run
 from retrieve_rl.training import checkpoints
 from retrieve_rl.training.curve import forget_after
 from retrieve_rl.training.run_loop import train_in_run
+from retrieve_rl.training.slices import num_slices
 from retrieve_rl.training.state import Metrics, TrainState, adamw, init_state, train_steps
 
 _STEPS_AT_ONCE = 25
@@ -85,7 +94,10 @@ def judge(
 
     def measure(chosen: Bool[np.ndarray, " N"]) -> dict[str, float]:
         wanted = Targets(*(np.asarray(part)[chosen] for part in targets))
-        found = errors(logits[chosen], values[chosen], wanted) if chosen.any() else {}
+        if not chosen.any():
+            return {"positions": 0}
+        weights = present_weights(wanted.has_move)
+        found = errors(logits[chosen], values[chosen], wanted, weights)
         return {"positions": int(chosen.sum()), **{name: float(x) for name, x in found.items()}}
 
     return {"all": measure(np.ones(len(rows), bool)), "never_seen": measure(never_seen)}
@@ -113,8 +125,10 @@ def _train_steps(
         rng_key,
         num_steps=num_steps,
         sample_fn=partial(batch_at, data, config.batch_size),
+        show_fn=show_positions,
         loss_fn=partial(encoder_loss, graphdef, config.value_weight),
         optimizer=_optimizer(config),
+        num_slices=num_slices(config.batch_size),
     )
 
 

@@ -21,7 +21,7 @@ from retrieve_rl.go.losses import Batch
 from retrieve_rl.go.model import count_parameters
 from retrieve_rl.go.neighbor_inputs import RetrievalSet, none_found, retrieval_set
 from retrieve_rl.go.policy import TrainedPolicy, optimizer, untrained
-from retrieve_rl.go.policy_losses import PolicyBatch, policy_loss
+from retrieve_rl.go.policy_losses import PolicyBatch, policy_loss, show
 from retrieve_rl.go.train_encoder import fit as fit_encoder
 from retrieve_rl.go.training_neighbors import (
     TrainingNeighbors,
@@ -32,6 +32,7 @@ from retrieve_rl.results import Run, RunResult
 from retrieve_rl.training import checkpoints
 from retrieve_rl.training.run_loop import restore, train_in_run
 from retrieve_rl.training.sharding import check_divides, mesh_of, replicated
+from retrieve_rl.training.slices import num_slices
 from retrieve_rl.training.state import Metrics, TrainState, train_steps
 from retrieve_rl.types import Array
 
@@ -141,8 +142,10 @@ def _train_steps(
         rng_key,
         num_steps=num_steps,
         sample_fn=partial(sample_batch, config, inputs),
-        loss_fn=partial(policy_loss, config, graphdef, inputs.known, inputs.distance_scale),
+        show_fn=partial(show, config, inputs.known, inputs.distance_scale),
+        loss_fn=partial(policy_loss, config, graphdef),
         optimizer=optimizer(config),
+        num_slices=num_slices(config.train.batch_size, mesh.size if mesh else 1),
         mesh=mesh,
     )
 

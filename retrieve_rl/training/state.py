@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 from jaxtyping import Int, PRNGKeyArray
 
 from retrieve_rl.training.sharding import split
+from retrieve_rl.training.slices import in_slices
 from retrieve_rl.types import Array
 
 Params = Any
@@ -17,6 +18,8 @@ Batch = Any
 Metrics = dict[str, Array]
 LossFn = Callable[[Params, Batch, PRNGKeyArray], tuple[Array, Metrics]]
 SampleFn = Callable[[PRNGKeyArray], Batch]
+ShowFn = Callable[[Batch, PRNGKeyArray], Batch]
+"""What the loss reads of a batch, with all its draws; nothing of it depends on parameters."""
 
 
 class TrainState(NamedTuple):
@@ -65,11 +68,15 @@ def train_steps(
     sample_fn: SampleFn,
     loss_fn: LossFn,
     optimizer: optax.GradientTransformation,
+    show_fn: ShowFn = lambda batch, rng_key: batch,
+    num_slices: int = 1,
     mesh: Mesh | None = None,
 ) -> tuple[TrainState, Metrics]:
     """Takes `num_steps` steps in one scan; metrics are means over them, plus `finite`.
 
-    With a `mesh` each device takes its part of every batch, see `sharding`.
+    With `num_slices` a batch's gradients are added up slice after slice, which needs a loss that is
+    a mean over the batch and draws nothing. With a `mesh` each device takes its part of every
+    batch, see `sharding`.
 
     Step n draws its batch and its dropout from `fold_in(rng_key, n)`, so a resumed run sees the
     batches it would have seen.
@@ -77,9 +84,12 @@ def train_steps(
 
     def step(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
         sample_key, loss_key = jax.random.split(jax.random.fold_in(rng_key, state.step))
-        batch = split(sample_fn(sample_key), mesh)
-        gradient_fn = jax.value_and_grad(loss_fn, has_aux=True)
-        (loss, metrics), gradients = gradient_fn(state.params, batch, loss_key)
+        batch = split(show_fn(sample_fn(sample_key), loss_key), mesh)
+
+        def gradient_fn(params: Params, batch: Batch) -> tuple[Any, Params]:
+            return jax.value_and_grad(loss_fn, has_aux=True)(params, batch, loss_key)
+
+        (loss, metrics), gradients = in_slices(gradient_fn, state.params, batch, num_slices)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         metrics = {**metrics, "loss": loss, "gradient_norm": optax.tree.norm(gradients)}

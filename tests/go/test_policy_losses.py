@@ -1,5 +1,7 @@
 """The unrolled targets by hand, the ends of games, and each regularizer alone."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,12 +14,13 @@ from retrieve_rl.go.neighbor_inputs import NeighborInputs, none_found, retrieval
 from retrieve_rl.go.planes import NEIGHBOR_PLANES
 from retrieve_rl.go.points import BLACK, NO_MOVE, PASS, SIZE, WHITE, pack_boards
 from retrieve_rl.go.policy_config import ModelConfig, RetrievalConfig
-from retrieve_rl.go.policy_losses import PolicyBatch, policy_loss
+from retrieve_rl.go.policy_losses import PolicyBatch, policy_loss, show
 from retrieve_rl.go.positions import Positions
 from retrieve_rl.go.regularizers import drop, pull, randomize
 from retrieve_rl.go.symmetries import NUM_SYMMETRIES, turn_moves
 from retrieve_rl.go.train_encoder import batch_of
 from retrieve_rl.go.unroll import unroll, unroll_errors, unroll_targets
+from retrieve_rl.training.slices import in_slices
 
 
 @pytest.fixture
@@ -154,7 +157,8 @@ def small(go_config):
 
 @pytest.fixture(scope="module")
 def loss_of(go_data, small):
-    """loss_of(config): the loss of sixteen training positions, and its parameters' gradient."""
+    """loss_of(config, slices=1): the loss of sixteen training positions, and its parameters'
+    gradient."""
     known = jax.device_put(retrieval_set(go_data))
     rng = np.random.default_rng(0)
     found = none_found(16, 3)._replace(
@@ -165,12 +169,16 @@ def loss_of(go_data, small):
     config = small()
     graphdef, params = nnx.split(new_model(config.model, config.retrieval, 0))
 
-    def compute(config):
-        def loss(params):
-            key = jax.random.key(0)
-            return policy_loss(config, graphdef, known, jnp.float32(1.0), params, batch, key)
+    def compute(config, slices=1):
+        shown = show(config, known, jnp.float32(1.0), batch, jax.random.key(0))
 
-        (value, metrics), gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+        def gradient_fn(params, shown):
+            loss_fn = partial(policy_loss, config, graphdef)
+            return jax.value_and_grad(loss_fn, has_aux=True)(params, shown, None)
+
+        (value, metrics), gradient = jax.jit(partial(in_slices, gradient_fn, count=slices))(
+            params, shown
+        )
         return float(value), metrics, gradient
 
     return compute
@@ -186,6 +194,17 @@ def test_each_regularizer_alone_changes_the_loss(small, loss_of):
     pulled, metrics, _ = loss_of(small(regularization=0.5))
     assert metrics["pull"] > 0
     assert pulled == pytest.approx(plain + 0.5 * float(metrics["pull"]), rel=1e-4)
+
+
+def test_slices_add_up_to_the_batch(small, loss_of):
+    config = small(dropout=0.3, randomization=0.3)
+    (loss, metrics, gradient), cut = (loss_of(config, slices) for slices in (1, 4))
+    assert cut[0] == pytest.approx(loss, rel=1e-5)
+    for name, value in metrics.items():
+        assert float(cut[1][name]) == pytest.approx(float(value), rel=1e-4)
+    # A norm of four nearly equal channels makes much of rounding: in float64 they agree to 3e-14.
+    for one, other in zip(*map(jax.tree.leaves, (cut[2], gradient)), strict=True):
+        assert jnp.linalg.norm(one - other) < 0.1 * jnp.linalg.norm(other) + 1e-5
 
 
 def test_without_neighbors_there_is_nothing_to_pull(small, loss_of):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -13,16 +14,23 @@ from retrieve_rl.errors import DataError, Interrupted
 from retrieve_rl.go.config import EncoderConfig
 from retrieve_rl.go.data import split_data
 from retrieve_rl.go.encoder import features, new_encoder
-from retrieve_rl.go.losses import Targets, encoder_loss, errors
+from retrieve_rl.go.losses import (
+    Targets,
+    encoder_loss,
+    errors,
+    present_weights,
+    show_positions,
+)
 from retrieve_rl.go.splits import TEST, TRAINING, VALIDATION
 from retrieve_rl.go.train_encoder import batch_at, batch_of, fit, judge
+from retrieve_rl.training.slices import in_slices
 
 
 def test_moves_beyond_the_end_do_not_count():
     logits = jnp.zeros((3, 82)).at[0, 5].set(50.0).at[1, 5].set(50.0)
     values = jnp.array([1.0, 0.0, -1.0])
     wanted = Targets(jnp.array([5, 6, 0]), jnp.array([True, True, False]), jnp.array([1.0, 0, 0]))
-    metrics = errors(logits, values, wanted)
+    metrics = errors(logits, values, wanted, present_weights(wanted.has_move))
     assert metrics["top1"] == 0.5
     assert metrics["cross_entropy"] == pytest.approx(25.0)
     assert metrics["value_error"] == pytest.approx(1 / 3)
@@ -43,11 +51,19 @@ def test_a_step_learns_and_every_parameter_has_a_gradient(go_data):
     config = EncoderConfig(channels=8, num_blocks=1, feature_width=16)
     graphdef, params = nnx.split(new_encoder(config, 0))
     batch = jax.device_put(batch_of(go_data, go_data.training_rows[:64]))
-    gradient_fn = jax.jit(
-        jax.grad(lambda p: encoder_loss(graphdef, 0.5, p, batch, jax.random.key(0))[0])
-    )
-    for leaf in jax.tree.leaves(gradient_fn(params)):
+    shown = show_positions(batch, jax.random.key(0))
+
+    def gradient_fn(params, shown):
+        return jax.value_and_grad(partial(encoder_loss, graphdef, 0.5), has_aux=True)(
+            params, shown, None
+        )
+
+    compute = jax.jit(partial(in_slices, gradient_fn), static_argnums=2)
+    whole = compute(params, shown, 1)
+    for leaf in jax.tree.leaves(whole[1]):
         assert jnp.abs(leaf).max() > 0
+    for one, other in zip(*map(jax.tree.leaves, (whole, compute(params, shown, 8))), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)
 
 
 def test_an_interrupted_training_ends_as_if_it_had_not_been(go_config, go_data, make_run):

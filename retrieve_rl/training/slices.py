@@ -1,0 +1,47 @@
+"""Gradients of a batch, added up slice after slice.
+
+On a CPU a convolution over a whole batch leaves more behind for the backward pass than its caches
+hold, and waits for memory. Slices of a few examples train a network of Go twice as fast.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from retrieve_rl.types import Array
+
+EXAMPLES_AT_ONCE = 16
+"""Of slices of 8 to 64, the fastest for networks of 32 to 64 channels, by a little."""
+
+Tree = Any
+GradientFn = Callable[[Tree, Tree], tuple[Tree, Tree]]
+"""Parameters and a batch give what is told of it and the gradients, both means over the batch."""
+
+
+def num_slices(batch_size: int, num_devices: int = 1) -> int:
+    """How many slices a batch is best cut into here: one on a GPU, or for several devices."""
+    fits = batch_size % EXAMPLES_AT_ONCE == 0
+    if num_devices > 1 or jax.default_backend() != "cpu" or not fits:
+        return 1
+    return batch_size // EXAMPLES_AT_ONCE
+
+
+def in_slices(gradient_fn: GradientFn, params: Tree, batch: Tree, count: int) -> tuple[Tree, Tree]:
+    """`gradient_fn` of the whole batch, but for rounding; `count` divides every first axis."""
+    if count == 1:
+        return gradient_fn(params, batch)
+    slices = jax.tree.map(lambda part: part.reshape(count, -1, *part.shape[1:]), batch)
+
+    def add(total: Tree, one: Tree) -> tuple[Tree, None]:
+        return jax.tree.map(jnp.add, total, gradient_fn(params, one)), None
+
+    shapes = jax.eval_shape(gradient_fn, params, jax.tree.map(lambda part: part[0], slices))
+    nothing = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), shapes)
+    total, _ = jax.lax.scan(add, nothing, slices)
+    return jax.tree.map(_divided_by(count), total)
+
+
+def _divided_by(count: int) -> Callable[[Array], Array]:
+    return lambda part: part / count
