@@ -80,9 +80,10 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
 def test_no_held_out_game_reaches_the_device(config, go_data, neighbors, make_run, monkeypatch):
     seen, put = set(), jax.device_put
 
-    def watched(inputs):
+    def watched(tree):
+        _, inputs = tree
         seen.update(np.asarray(inputs.known.positions.games).tolist())
-        return put(inputs)
+        return put(tree)
 
     monkeypatch.setattr(training.jax, "device_put", watched)
     fit(config, go_data, neighbors, make_run())
