@@ -73,7 +73,9 @@ def build_memory(
     beside = {**digests_beside_keys(rows), "options": _digest_of(options)}
     work = out.with_name(f".{out.name}.shards")
     with artifacts.lock(out):
-        if out.exists() and not force:
+        if out.exists() and force:
+            _check_replaceable(out)
+        elif out.exists():
             return _finished(out, work, {**beside, "keys": digest_of(rows.keys)})
         began = time.perf_counter()
         builds = ShardBuilds(work, choice.kind, options.reorder, options.shard_rows)
@@ -199,6 +201,16 @@ def _reorder_of(memory: Memory) -> Reorder:
 def _digest_of(options: IndexOptions) -> str:
     facts = {name: value for name, value in vars(options).items() if name != "max_memory"}
     return hashlib.sha256(artifacts.to_json(facts).encode()).hexdigest()
+
+
+def _check_replaceable(out: Path) -> None:
+    """Raises UsageError where what lies at `out` was not written by `build_memory`."""
+    try:
+        artifacts.read_manifest(out, kind=KIND)
+    except DataError as error:
+        raise UsageError(
+            f"--force replaces an index, and {out} is none ({error}): choose another --out"
+        ) from None
 
 
 def _finished(out: Path, work: Path, made_from: dict[str, str]) -> Report:
