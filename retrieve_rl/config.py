@@ -25,13 +25,17 @@ class Strict(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+_DEEPEST_KEY = 20
+
+
 class RunConfig(Strict):
     """What the configs of both papers have in common: the names a run is known by."""
 
     task: str
     arm: str
     preset: str
-    seed: int = Field(0, ge=0)
+    # JAX draws from 32 bits: a larger seed would be the same as a smaller one.
+    seed: int = Field(0, ge=0, lt=2**32)
 
 
 Model = TypeVar("Model", bound=Strict)
@@ -87,25 +91,43 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{path} is nested too deeply to be read") from None
 
 
 def parse_setting(text: str) -> dict[str, Any]:
     """`"train.steps=100"` -> `{"train": {"steps": 100}}`; the value is TOML, else a plain string.
 
     Raises:
-      UsageError: no `=`, or an empty key.
+      UsageError: no `=`, an empty key, or a value or key that is nested too deeply.
     """
     key, equals, value = text.partition("=")
     parts = [part.strip() for part in key.split(".")]
     if not equals or not all(parts):
-        raise UsageError(f"--set {text!r} must look like key=value, as in --set train.steps=100")
+        raise UsageError(f"{text!r} must look like key=value, as in train.steps=100")
     try:
         parsed: Any = tomllib.loads(f"value = {value.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
+    except RecursionError:
+        raise UsageError(f"the value of {key.strip()} is nested too deeply to be read") from None
+    if len(parts) > _DEEPEST_KEY:
+        raise UsageError(f"{key[:40]}... has {len(parts)} parts: no key has more than a few")
     for part in reversed(parts):
         parsed = {part: parsed}
     return dict(parsed)
+
+
+def layers_of(settings: Iterable[str]) -> list[dict[str, Any]]:
+    """Each `key=value` of `--set` as a layer.
+
+    Raises:
+      UsageError: as `parse_setting`, or it names what has an option of its own.
+    """
+    layers = [parse_setting(setting) for setting in settings]
+    for name in (name for layer in layers for name in layer if name in RunConfig.model_fields):
+        raise UsageError(f"--set {name}=... would name the run wrongly: use --{name}")
+    return layers
 
 
 def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

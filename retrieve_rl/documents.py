@@ -65,6 +65,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def _check_version(path: Path, found: object, expected: int) -> None:
     if found == expected:
         return
+    if found is None:
+        raise DataError(f"{path} has no schema version: this program did not write it")
     newer = isinstance(found, int) and found > expected
     remedy = "take a newer version of this program, or make it again" if newer else "make it again"
     raise DataError(f"{path} has schema version {found}, this program reads {expected}: {remedy}")

@@ -122,7 +122,7 @@ def manifest_from_the_future(path):
         (link, "is a link"),
         (forget_manifest, "is not an artifact"),
         (lambda path: (path / artifacts.MANIFEST_NAME).write_text("{"), "cannot be read"),
-        (lambda path: (path / artifacts.MANIFEST_NAME).write_text("{}"), "schema version None"),
+        (lambda path: (path / artifacts.MANIFEST_NAME).write_text("{}"), "has no schema version"),
         (manifest_from_the_future, "schema version 99, .* take a newer version of this program"),
     ],
 )

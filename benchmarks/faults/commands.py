@@ -58,9 +58,8 @@ def call(words: Words, folder: Path) -> Result:
 
 
 def surroundings(folder: Path) -> dict[str, str]:
-    """Environment variables that keep everything in the folder, but for compiled programs, which lie
-    where this process has them."""
-    compiled = jax.config.jax_compilation_cache_dir
+    """Environment variables that keep all but compiled programs in the folder."""
+    compiled = jax.config.values["jax_compilation_cache_dir"]
     return {
         **({"JAX_COMPILATION_CACHE_DIR": compiled} if compiled else {}),
         "RRL_RUNS": str(folder / "runs"),

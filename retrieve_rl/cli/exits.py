@@ -8,9 +8,20 @@ from contextlib import contextmanager
 
 import typer
 
-from retrieve_rl.errors import ResourceError, RrlError
+from retrieve_rl.errors import ResourceError, RrlError, UsageError
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNUSABLE_PLACE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
 
 
 @contextmanager
@@ -30,12 +41,16 @@ def exit_codes(*, debug: bool) -> Iterator[None]:
 def _exit_code(error: Exception) -> int:
     if isinstance(error, RrlError):
         return error.exit_code
+    if _is_place(error):
+        return UsageError.exit_code
     return ResourceError.exit_code if _out_of_resources(error) else 1
 
 
 def _explain(error: Exception) -> str:
     if isinstance(error, RrlError):
         return str(error)
+    if isinstance(error, OSError) and _is_place(error):
+        return f"{error.filename} cannot be used ({error.strerror}): name another place, or mend it"
     name = type(error).__name__
     text = " ".join(str(error).split())
     if not _out_of_resources(error):
@@ -43,6 +58,13 @@ def _explain(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"the disk is full ({text}): free space and run again"
     return f"out of memory ({name}: {text}): free some, or lower train.batch_size"
+
+
+def _is_place(error: Exception) -> bool:
+    """Whether the system refused a path, which a user has named."""
+    return (
+        isinstance(error, OSError) and error.filename is not None and error.errno in _UNUSABLE_PLACE
+    )
 
 
 def _out_of_resources(error: Exception) -> bool:

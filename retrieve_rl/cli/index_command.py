@@ -135,6 +135,8 @@ def build_index(
             "--task makes keys of its own: leave out the options of --keys, and set those of the"
             " index as in --set index.wanted_recall=0.9"
         )
+    if out is not None and out.is_dir():
+        raise UsageError(f"--out {out} is a folder: with --task, name a file for the result's JSON")
     config = go_config_of(choice)
     place = Place(choice.device, choice.runs, out, dry_run, force)
     if growth != Growth():
@@ -221,20 +223,13 @@ def _index_matrix(
 
 
 def _read(keys: Path, values: Path | None, groups: Path | None) -> "Rows":
-    import numpy as np
-
-    from retrieve_rl.artifacts import load_arrays
-    from retrieve_rl.errors import DataError
+    from retrieve_rl.retrieval.array_files import open_array, open_arrays
     from retrieve_rl.retrieval.keys import open_keys
     from retrieve_rl.retrieval.rows import Rows
 
     matrix = open_keys(keys)
-    try:
-        columns = {} if values is None else load_arrays(values)
-        members = None if groups is None else np.load(groups, allow_pickle=False)
-    except (OSError, ValueError, EOFError, TypeError) as error:
-        raise DataError(f"values or groups cannot be read: {error}") from None
-    return Rows(matrix, columns, members)
+    columns = {} if values is None else open_arrays(values)
+    return Rows(matrix, columns, None if groups is None else open_array(groups))
 
 
 def _print(report: "Report", out: Path, output: Output) -> None:

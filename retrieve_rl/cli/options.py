@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ FailUnder = Annotated[
     Option(
         "--fail-under",
         metavar="X",
+        min=-math.inf,  # refuses nan, which no score is below
         show_default="no threshold",
         help="Exit 6 where the mean score is below X; the result is kept.",
     ),

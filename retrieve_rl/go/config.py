@@ -11,8 +11,8 @@ from retrieve_rl.config import (
     Strict,
     digest,
     find,
+    layers_of,
     merge,
-    parse_setting,
     read_toml,
     validate,
 )
@@ -220,7 +220,7 @@ def resolve(
     }
     names = {**{kind: file.stem for kind, file in files.items()}, "seed": seed}
     layers = [read_toml(file) for file in files.values()]
-    layers += [parse_setting(setting) for setting in settings]
+    layers += layers_of(settings)
     values = merge([*layers, names])
     if games is not None:
         values = merge([values, {"data": _where(games, values)}])

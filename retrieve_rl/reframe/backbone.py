@@ -117,9 +117,12 @@ def _import_class(name: str) -> type:
     if not colon:
         raise UsageError(f"backbone {name!r} is neither dt, mlp nor package.module:Class")
     try:
-        return getattr(importlib.import_module(module_name), class_name)
+        found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"backbone {name!r} cannot be imported: {error}") from None
+    if not (isinstance(found, type) and issubclass(found, nnx.Module)):
+        raise UsageError(f"backbone {name!r} is no class of flax.nnx.Module")
+    return found
 
 
 def _attend(mask: Bool[Array, "B T"]) -> Bool[Array, "B L L"]:

@@ -10,8 +10,8 @@ from retrieve_rl.config import (
     Strict,
     digest,
     find,
+    layers_of,
     merge,
-    parse_setting,
     read_toml,
     validate,
 )
@@ -109,6 +109,15 @@ class TransformerConfig(Strict):
     num_heads: int = Field(1, ge=1)
     width: int = Field(128, ge=1)
     dropout: float = Field(0.1, ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> "TransformerConfig":
+        if self.width % self.num_heads:
+            raise ValueError(
+                f"transformer.width {self.width} is not a multiple of transformer.num_heads"
+                f" {self.num_heads}"
+            )
+        return self
 
 
 class MlpConfig(Strict):
@@ -237,6 +246,6 @@ def resolve(
         layers.append({"data": {"dataset": dataset}})
     if experts is not None:
         layers.append({"data": {"experts": experts}})
-    layers += [parse_setting(setting) for setting in settings]
+    layers += layers_of(settings)
     source = f"task {names['task']}, preset {preset}, arm {arm}"
     return validate(ReframeConfig, merge([*layers, names]), source=source)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from retrieve_rl.errors import DataError
 from retrieve_rl.progress import Reporter
+from retrieve_rl.retrieval.array_files import open_array
 from retrieve_rl.retrieval.row_files import RowType, fill_rows
 from retrieve_rl.signals import StopRequest
 from retrieve_rl.types import Array
@@ -27,15 +28,7 @@ def open_keys(path: Path) -> Float[np.ndarray, "N D"]:
     Raises:
       DataError: not a readable npy file, truncated, not float32, not two-dimensional, or empty.
     """
-    if not path.is_file():
-        raise DataError(f"{path} is not there; expected an npy file of shape [rows, width]")
-    try:
-        keys = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path} is not a whole npy file: {error}") from None
-    if not isinstance(keys, np.ndarray):
-        keys.close()
-        raise DataError(f"{path} is an archive; expected one npy array of shape [rows, width]")
+    keys = open_array(path, mapped=True)
     check_shape(keys, str(path))
     return keys
 

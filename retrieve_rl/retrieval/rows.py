@@ -38,6 +38,9 @@ def check(rows: Rows) -> None:
             raise DataError(f"{name} have shape {column.shape}; expected {len(rows.keys)} rows")
     if rows.groups is not None and not np.issubdtype(rows.groups.dtype, np.integer):
         raise DataError(f"groups hold {rows.groups.dtype}; expected whole numbers")
+    if rows.groups is not None and rows.groups.min() < 0:
+        row = int(np.argmin(rows.groups))
+        raise DataError(f"groups hold {rows.groups[row]} in row {row}; expected 0 or more")
     if rows.second_half is not None and len(np.unique(rows.second_half)) < 2:
         raise DataError("all rows are in one half: two halves need two groups at least")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from retrieve_rl.config import (
     RunConfig,
@@ -23,12 +23,27 @@ from retrieve_rl.errors import UsageError
 from retrieve_rl.study.paper import Paper, PaperOf
 
 
+def _check_varied(name: str, values: Sequence[Any]) -> None:
+    """Raises ValueError where a list would make no cell, or the same one twice."""
+    twice = [value for place, value in enumerate(values) if value in values[:place]]
+    if not values or twice:
+        found = f"{twice[0]!r} twice" if twice else "nothing"
+        raise ValueError(f"{name} holds {found}: expected different values, at least one")
+
+
 class Block(Strict):
     """Arms and the grid they run over."""
 
     arms: list[str] = Field(min_length=1)
     grid: dict[str, list[Any]] = {}
     """Dotted config key -> its values, as in `"data.num_experts" = [60, 30, 10]`."""
+
+    @model_validator(mode="after")
+    def _every_cell_is_one(self) -> "Block":
+        lists = {"arms": self.arms, **{f"grid {key}": found for key, found in self.grid.items()}}
+        for name, values in lists.items():
+            _check_varied(name, values)
+        return self
 
 
 class StudyDesign(Block):
@@ -44,6 +59,15 @@ class StudyDesign(Block):
     """More arms, each with a grid of its own: a baseline for which the varied key means nothing."""
     reference: str | None = None
     """The arm that the others are compared with; by default the first."""
+
+    @model_validator(mode="after")
+    def _tasks_and_seeds_are_there(self) -> "StudyDesign":
+        for name in ("tasks", "seeds"):
+            _check_varied(name, getattr(self, name))
+        arms = [arm for block in self.blocks for arm in block.arms]
+        if self.reference_arm not in arms:
+            raise ValueError(f"reference {self.reference!r} is none of the arms {arms}")
+        return self
 
     @property
     def blocks(self) -> list[Block]:

@@ -57,15 +57,14 @@ def test_arms_are_what_the_design_says():
 def test_later_layers_win(tmp_path):
     own = tmp_path / "own.toml"
     own.write_text(OWN_TASK)
-    config = resolve(
-        str(own), preset="smoke", arm="bc-experts", settings=["train.steps=13", "seed=5"]
-    )
+    config = resolve(str(own), preset="smoke", arm="bc-experts", settings=["train.steps=13"])
     assert config.task == "own" and config.env.id == "Own-v0"
     assert config.train.batch_size == 24  # the task, over the default
     assert config.data.num_experts == 10  # the preset, over the task
     assert config.data.expert_share == 1.0  # the arm, over the task
     assert config.train.steps == 13  # a setting, over all
-    assert config.seed == 0  # what names the run is not a setting
+    with pytest.raises(UsageError, match="use --seed"):  # what names the run is not a setting
+        resolve(str(own), settings=["seed=5"])
     assert resolve(str(own), arm="reframe").train.steps == 20_000  # the preset
     later = resolve(str(own), settings=["train.steps=1", "train.steps=2"])
     assert later.train.steps == 2

@@ -34,8 +34,8 @@ def archive(path):
     [
         (lambda path: path, "is not there"),
         (truncated, "not a whole npy file"),
-        (lambda path: path.write_bytes(b"") or path, "not a whole npy file"),
-        (archive, "an archive"),
+        (lambda path: path.write_bytes(b"") or path, "expected an npy file"),
+        (archive, "expected an npy file"),
         (lambda path: write(path, np.array([{}])), "not a whole npy file"),
         (lambda path: write(path, np.ones(3, np.float32)), r"shape \(3,\)"),
         (lambda path: write(path, np.ones((3, 2))), "holds float64; expected float32"),

@@ -80,7 +80,7 @@ def test_differences_are_to_the_same_row_of_the_reference():
 
 def test_a_reference_without_the_grid_serves_every_row():
     rows = [ended([3.0], varied="k=1"), ended([4.0], varied="k=2"), ended([1.0], arm="base")]
-    found = table(*rows, reference="base")["t"]
+    found = table(*rows, reference="base", arms=("a", "b", "base"))["t"]
     assert [found["a"][f"k={n}"]["difference"]["mean"] for n in (1, 2)] == [2.0, 3.0]
     assert found["a"]["k=1"]["difference"]["less"] == "base"
     assert "difference" not in found["base"]
