@@ -245,7 +245,8 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """Reads an npz whole; object arrays are refused (ValueError)."""
-    with np.load(path, allow_pickle=False) as archive:
+    # NumPy leaves a file open that it opened and cannot read.
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 

@@ -13,7 +13,7 @@ from retrieve_rl.go.bundled import bundled_records
 ENGINE = Path(__file__).resolve().parent.parent / "fake_engine.py"
 _EPISODES, _STEPS, _KEYS, _GAMES = 4, 15, 1200, 60
 
-_TASK = """
+TASK = """
 [env]
 id = "Hopper-v5"
 max_steps = 20
@@ -39,7 +39,7 @@ checkpoint_every = 25
 [evaluate]
 episodes = 2
 """
-_STUDY = """
+STUDY = """
 title = "Tiny"
 tasks = ["@/tiny.toml"]
 arms = ["bc-experts"]
@@ -80,8 +80,8 @@ def write_keys(folder: Path) -> None:
 def write_data(folder: Path) -> None:
     for seed, name in enumerate(("data", "experts", "other")):
         write_d4rl(folder / f"{name}.hdf5", seed)
-    (folder / "tiny.toml").write_text(_TASK)
-    (folder / "study.toml").write_text(_STUDY.replace("@", str(folder)))
+    (folder / "tiny.toml").write_text(TASK)
+    (folder / "study.toml").write_text(STUDY.replace("@", str(folder)))
 
 
 def write_d4rl(path: Path, seed: int) -> None:

@@ -18,6 +18,8 @@ from retrieve_rl.errors import DataError
 # Arrays that unpack to more than this many times the size of their file are refused.
 _MAX_EXPANSION = 100
 _ALWAYS_ALLOWED_BYTES = 1 << 20
+# What h5py makes of the errors of its library, by where in a damaged file they are met.
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
 
 
 @contextmanager
@@ -31,7 +33,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.Group]:
         raise DataError(f"{path} does not exist")
     try:
         file = h5py.File(path, "r")
-    except OSError as error:
+    except _DAMAGE as error:
         raise DataError(f"{path} cannot be read as HDF5 (cut or damaged?): {error}") from None
     with file:
         yield file
@@ -39,10 +41,11 @@ def open_hdf5(path: Path) -> Iterator[h5py.Group]:
 
 def read_group(group: h5py.Group, name: str) -> h5py.Group:
     """The group `name` inside `group`. Raises DataError."""
-    found = _open(group, name)
-    if not isinstance(found, h5py.h5g.GroupID):
-        raise DataError(f"{_place(group, name)} is an array, expected a group")
-    return h5py.Group(found)
+    with _damage_reported(group, name):
+        found = _open(group, name)
+        if not isinstance(found, h5py.h5g.GroupID):
+            raise DataError(f"{_place(group, name)} is an array, expected a group")
+        return h5py.Group(found)
 
 
 def read_array(group: h5py.Group, name: str, ndim: int, *, rows: int | None = None) -> np.ndarray:
@@ -55,6 +58,11 @@ def read_array(group: h5py.Group, name: str, ndim: int, *, rows: int | None = No
     Raises:
       DataError: missing, a link, of another shape, not numeric, or not readable.
     """
+    with _damage_reported(group, name):
+        return _read_array(group, name, ndim, rows)
+
+
+def _read_array(group: h5py.Group, name: str, ndim: int, rows: int | None) -> np.ndarray:
     found = _open(group, name)
     if not isinstance(found, h5py.h5d.DatasetID):
         raise DataError(f"{_place(group, name)} is a group, expected a flat numeric array")
@@ -69,10 +77,7 @@ def read_array(group: h5py.Group, name: str, ndim: int, *, rows: int | None = No
         raise DataError(f"{_place(group, name)} has shape {shape}, expected {expected}")
     _check_size(group, name, math.prod(shape) * dtype.itemsize)
     array = np.empty(shape, dtype)
-    try:
-        found.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
-    except OSError as error:
-        raise DataError(f"{_place(group, name)} cannot be read (damaged?): {error}") from None
+    found.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
     return array
 
 
@@ -94,9 +99,14 @@ def _open(group: h5py.Group, name: str) -> h5py.h5d.DatasetID | h5py.h5g.GroupID
         raise DataError(f"{_place(group, name)} is missing; there are: {present}")
     if links.get_info(key).type != h5py.h5l.TYPE_HARD:
         raise DataError(f"{_place(group, name)} is a link, which is refused: copy the data instead")
+    return h5py.h5o.open(group.id, key)
+
+
+@contextmanager
+def _damage_reported(group: h5py.Group, name: str) -> Iterator[None]:
     try:
-        return h5py.h5o.open(group.id, key)
-    except (KeyError, OSError) as error:
+        yield
+    except _DAMAGE as error:
         raise DataError(f"{_place(group, name)} cannot be read (damaged?): {error}") from None
 
 
