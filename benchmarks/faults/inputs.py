@@ -50,7 +50,7 @@ preset = "smoke"
 [grid]
 "data.num_experts" = [1, 2]
 """
-_GO = (
+GO = (
     "data.fraction=1.0",
     "data.validation_share=0.15",
     "data.test_share=0.15",
@@ -115,7 +115,7 @@ _TINY: Words = (
 )
 _GO_TASK: Words = (
     *("--task", "go9", "--preset", "smoke", "--games", "@/games.sgf", "--json", "-q"),
-    *_set(_GO),
+    *_set(GO),
 )
 _TRAINED = ("train-policy", *_TINY)
 

@@ -6,8 +6,6 @@ from pathlib import Path
 import optax
 from flax import nnx
 
-from retrieve_rl import artifacts
-from retrieve_rl.errors import DataError
 from retrieve_rl.go.config import GoConfig
 from retrieve_rl.go.model import new_model
 from retrieve_rl.training import checkpoints
@@ -53,7 +51,7 @@ def open_policy(config: GoConfig, folder: Path) -> TrainedPolicy:
     Raises:
       DataError: there is no whole checkpoint of the last step, or it is of another config.
     """
-    path, manifest = _last_checkpoint(config, folder)
+    path, manifest = checkpoints.checkpoint_of(folder, config.train.steps)
     graphdef, fresh = untrained(config)
     state = checkpoints.load_tree(path, fresh)
     return TrainedPolicy(config, graphdef, state.params, manifest.metadata["distance_scale"])
@@ -61,12 +59,4 @@ def open_policy(config: GoConfig, folder: Path) -> TrainedPolicy:
 
 def policy_digest(config: GoConfig, folder: Path) -> str:
     """What names the policy that `open_policy` opens. Raises DataError."""
-    return _last_checkpoint(config, folder)[1].digest
-
-
-def _last_checkpoint(config: GoConfig, folder: Path) -> tuple[Path, artifacts.Manifest]:
-    path = checkpoints.latest_checkpoint(folder / "checkpoints")
-    manifest = artifacts.read_manifest(path) if path else None
-    if path is None or manifest is None or manifest.metadata["step"] != config.train.steps:
-        raise DataError(f"{folder} has no checkpoint of step {config.train.steps}: train it again")
-    return path, manifest
+    return checkpoints.checkpoint_of(folder, config.train.steps)[1].digest

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 from flax import nnx
 
-from retrieve_rl import artifacts
 from retrieve_rl.errors import DataError
 from retrieve_rl.reframe.config import EnvConfig, ReframeConfig
 from retrieve_rl.reframe.data import TrainingData, load_training_data
@@ -25,7 +24,7 @@ from retrieve_rl.reframe.rollout import Answer, Rollouts, rollout
 from retrieve_rl.reframe.windows import Window
 from retrieve_rl.results import Run, RunResult, read_result
 from retrieve_rl.statistics import bootstrap_interval
-from retrieve_rl.training.checkpoints import latest_checkpoint, load_tree
+from retrieve_rl.training.checkpoints import checkpoint_of, load_tree
 from retrieve_rl.training.state import init_state
 
 _PUBLISHED_SEEDS = 10_000
@@ -79,10 +78,7 @@ def trained_policy(
     Raises:
       DataError: no checkpoint of the last step, or one of another data set or config.
     """
-    path = latest_checkpoint(folder / "checkpoints")
-    manifest = artifacts.read_manifest(path) if path else None
-    if path is None or manifest is None or manifest.metadata["step"] != config.train.steps:
-        raise DataError(f"{folder} has no checkpoint of step {config.train.steps}: train it again")
+    path, _ = checkpoint_of(folder, config.train.steps)
     memory = make_or_open(config, data, run) if config.retrieves else None
     trained_with = read_result(folder)
     if memory and (trained_with.retrieval or {}).get("sha256") != memory.facts["sha256"]:

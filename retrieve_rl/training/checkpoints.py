@@ -54,7 +54,7 @@ def save_checkpoint(
     metadata: Mapping[str, Any],
 ) -> Path:
     """Writes `folder/step-<step>` and keeps the two newest checkpoints."""
-    path = folder / f"step-{step:08d}"
+    path = _path(folder, step)
     with artifacts.create(
         path, kind="checkpoint", made_from=made_from, metadata={**metadata, "step": step}
     ) as building:
@@ -77,6 +77,22 @@ def latest_checkpoint(folder: Path) -> Path | None:
         except DataError:
             continue
     return None
+
+
+def checkpoint_of(folder: Path, step: int) -> tuple[Path, artifacts.Manifest]:
+    """The checkpoint of one step of the run in `folder`, every byte checked.
+
+    Raises:
+      DataError: it is not there, or damaged.
+    """
+    path = _path(folder / "checkpoints", step)
+    if not path.is_dir():
+        raise DataError(f"{folder} has no checkpoint of step {step}: train it again")
+    return path, artifacts.verify(path, kind="checkpoint")
+
+
+def _path(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:08d}"
 
 
 def _checkpoints(folder: Path) -> list[Path]:
