@@ -39,6 +39,10 @@ test: $(INSTALLED)  ## Run the tests
 test-ray: $(RAY_INSTALLED)  ## Run the tests on a Ray cluster of two local nodes (makes .venv-ray)
 	@$(RAY_VENV)/bin/python -m pytest -m ray tests
 
+.PHONY: test-faults
+test-faults: $(INSTALLED)  ## Try faults and bad input in the long form (an hour, two cores)
+	@$(VENV)/bin/python benchmarks/faults/run.py
+
 .PHONY: check
 check: $(INSTALLED)  ## Check format, lint, types and the import contract
 	@$(VENV)/bin/ruff format --check --quiet . || { echo "run: $(VENV)/bin/ruff format ."; exit 1; }

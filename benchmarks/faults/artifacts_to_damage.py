@@ -144,7 +144,7 @@ SCENES: dict[str, Scene] = {
     "checkpoint": Scene(
         _make_checkpoint,
         "checkpoints",
-        lambda folder: checkpoint_of(folder, _STEP),
+        lambda folder: checkpoint_of(folder / "checkpoints", _STEP),
     ),
     "result": Scene(_make_result, ".", read_result),
     "Go store": Scene(_make_store, "stores", lambda folder: open_data(_go_choice(folder), folder)),

@@ -51,7 +51,7 @@ def open_policy(config: GoConfig, folder: Path) -> TrainedPolicy:
     Raises:
       DataError: there is no whole checkpoint of the last step, or it is of another config.
     """
-    path, manifest = checkpoints.checkpoint_of(folder, config.train.steps)
+    path, manifest = checkpoints.checkpoint_of(folder / "checkpoints", config.train.steps)
     graphdef, fresh = untrained(config)
     state = checkpoints.load_tree(path, fresh)
     return TrainedPolicy(config, graphdef, state.params, manifest.metadata["distance_scale"])
@@ -59,4 +59,4 @@ def open_policy(config: GoConfig, folder: Path) -> TrainedPolicy:
 
 def policy_digest(config: GoConfig, folder: Path) -> str:
     """What names the policy that `open_policy` opens. Raises DataError."""
-    return checkpoints.checkpoint_of(folder, config.train.steps)[1].digest
+    return checkpoints.checkpoint_of(folder / "checkpoints", config.train.steps)[1].digest

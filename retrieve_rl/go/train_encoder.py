@@ -11,7 +11,6 @@ from jaxtyping import Bool, Int, PRNGKeyArray
 
 from retrieve_rl import artifacts
 from retrieve_rl.config import digest
-from retrieve_rl.errors import DataError
 from retrieve_rl.go.config import RESULTS_VERSION, EncoderConfig, GoConfig
 from retrieve_rl.go.data import GoData
 from retrieve_rl.go.encoder import TrainedEncoder, new_encoder, predictions
@@ -60,12 +59,13 @@ def fit(config: GoConfig, data: GoData, run: Run) -> TrainedEncoder:
 
 
 def open_encoder(config: GoConfig, data: GoData, root: Path) -> TrainedEncoder:
-    """Opens what `fit` has trained. Raises DataError where no checkpoint is of the last step."""
-    folder = encoder_folder(config, data, root)
-    graphdef, state, path = _newest(config, folder)
-    if path is None or int(state.step) < config.encoder.steps:
-        raise DataError(f"{folder} holds no encoder of {config.encoder.steps} steps")
-    return TrainedEncoder(graphdef, state.params, artifacts.read_manifest(path).digest)
+    """Opens what `fit` has trained. Raises DataError where the last checkpoint is damaged, or not
+    there."""
+    path, manifest = checkpoints.checkpoint_of(
+        encoder_folder(config, data, root), config.encoder.steps
+    )
+    graphdef, fresh = _untrained(config)
+    return TrainedEncoder(graphdef, checkpoints.load_tree(path, fresh).params, manifest.digest)
 
 
 def batch_at(data: Batch, batch_size: int, rng_key: PRNGKeyArray) -> Batch:
@@ -103,10 +103,14 @@ def judge(
     return {"all": measure(np.ones(len(rows), bool)), "never_seen": measure(never_seen)}
 
 
+def _untrained(config: GoConfig) -> tuple[nnx.GraphDef, TrainState]:
+    graphdef, params = nnx.split(new_encoder(config.encoder, config.seed))
+    return graphdef, init_state(params, _optimizer(config.encoder))
+
+
 def _newest(config: GoConfig, folder: Path) -> tuple[nnx.GraphDef, TrainState, Path | None]:
     """The state of the newest checkpoint and its path; a new state and None where there is none."""
-    graphdef, params = nnx.split(new_encoder(config.encoder, config.seed))
-    state = init_state(params, _optimizer(config.encoder))
+    graphdef, state = _untrained(config)
     path = checkpoints.latest_checkpoint(folder)
     return graphdef, state if path is None else checkpoints.load_tree(path, state), path
 

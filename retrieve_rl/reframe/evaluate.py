@@ -78,7 +78,7 @@ def trained_policy(
     Raises:
       DataError: no checkpoint of the last step, or one of another data set or config.
     """
-    path, _ = checkpoint_of(folder, config.train.steps)
+    path, _ = checkpoint_of(folder / "checkpoints", config.train.steps)
     memory = make_or_open(config, data, run) if config.retrieves else None
     trained_with = read_result(folder)
     if memory and (trained_with.retrieval or {}).get("sha256") != memory.facts["sha256"]:

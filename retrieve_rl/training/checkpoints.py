@@ -80,12 +80,12 @@ def latest_checkpoint(folder: Path) -> Path | None:
 
 
 def checkpoint_of(folder: Path, step: int) -> tuple[Path, artifacts.Manifest]:
-    """The checkpoint of one step of the run in `folder`, every byte checked.
+    """The checkpoint `folder/step-<step>`, every byte checked.
 
     Raises:
       DataError: it is not there, or damaged.
     """
-    path = _path(folder / "checkpoints", step)
+    path = _path(folder, step)
     if not path.is_dir():
         raise DataError(f"{folder} has no checkpoint of step {step}: train it again")
     return path, artifacts.verify(path, kind="checkpoint")

@@ -35,8 +35,8 @@ def test_nothing_is_made(go_config, tmp_path):
 @pytest.mark.parametrize(
     "section, change, message",
     [
-        ("encoder", {"channels": 9}, "no encoder of 40 steps; rrl build-index --force"),
-        ("encoder", {"steps": 41}, "no encoder of 41 steps; rrl build-index --force"),
+        ("encoder", {"channels": 9}, "no checkpoint of step 40.*rrl build-index --force"),
+        ("encoder", {"steps": 41}, "no checkpoint of step 41.*rrl build-index --force"),
         ("keys", {"dim": 4}, "is not an artifact.*; rrl build-index --force"),
         ("index", {"kind": "scann"}, "is not an artifact.*; rrl build-index --force"),
     ],

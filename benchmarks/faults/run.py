@@ -1,0 +1,200 @@
+"""The long form of the tests of faults: counts of what was tried, and of what did not hold.
+
+Each part keeps its counts in the work folder, so that a run that was broken off goes on after its
+last whole part; delete the folder to begin anew. Exits 1 where something did not hold.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+from artifacts_to_damage import SCENES
+from damage import cut_files, flip_bits
+from fuzz import fuzz
+from inputs import COMMANDS
+from kills import kill_often
+from parsers import PARSERS
+from sweep import sweep
+from writers import write_at_once
+
+from retrieve_rl.documents import read_json, to_json
+from retrieve_rl.durable import write_file
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+RESULTS = REPOSITORY / "experiments/results"
+WRITERS = 8
+KILLED = ("ScaNN index", "data imported", "train-policy", "evaluate", "ablate", "Go: train-policy")
+WRITTEN_AT_ONCE = ("exact index", "data imported", "train-policy")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything.
+
+    Attributes:
+      every: of the calls that change the disk, each so-manieth is struck.
+      examples: for each parser.
+      flips: in all artifacts together.
+      rounds: of writers.
+      kills: of each command.
+    """
+
+    every: int
+    examples: int
+    flips: int
+    rounds: int
+    kills: int
+
+
+FULL = Scale(every=1, examples=10_000, flips=1000, rounds=20, kills=25)
+TINY = Scale(every=40, examples=20, flips=18, rounds=1, kills=1)
+
+
+def sweeps(scale: Scale, folder: Path) -> dict[str, Any]:
+    """Every call that changes the disk fails once, and is once the last one."""
+    counts = {
+        name: sweep(command, folder / name.replace(":", ""), every=scale.every)
+        for name, command in COMMANDS.items()
+    }
+    return {
+        "strikes": sum(found.struck for found in counts.values()),
+        "by_command": {name: found.struck for name, found in counts.items()},
+        "wrong": [story for found in counts.values() for story in found.wrong],
+    }
+
+
+def parsers(scale: Scale, folder: Path) -> dict[str, Any]:
+    """Each parser in a process of its own, which a native reader may end."""
+    wrong = []
+    for name in PARSERS:
+        words = [sys.executable, str(Path(__file__)), "--parser", name, str(scale.examples)]
+        done = subprocess.run(words, capture_output=True, text=True)
+        if done.returncode:
+            wrong.append(f"{name}: exit {done.returncode}: {done.stderr[-1000:]}")
+    tried = scale.examples * len(PARSERS)
+    return {"fuzz_inputs": tried, "parsers": sorted(PARSERS), "wrong": wrong}
+
+
+def damages(scale: Scale, folder: Path) -> dict[str, Any]:
+    """Flipped bits and cut files over artifacts of every kind."""
+    flips, cuts = [], []
+    for number, scene in enumerate(SCENES.values()):
+        place = folder / str(number)
+        place.mkdir(parents=True)
+        scene.make(place)
+
+        def read(place: Path = place, of: Callable[[Path], object] = scene.read) -> object:
+            return of(place)
+
+        flips.append(flip_bits(place / scene.part, read, -(-scale.flips // len(SCENES))))
+        cuts.append(cut_files(place / scene.part, read))
+    return {
+        "flips_tried": sum(found.tried for found in flips),
+        "flips_noticed_before_native_code": sum(found.noticed for found in flips),
+        "truncations_tried": sum(found.tried for found in cuts),
+        "truncations_noticed_before_native_code": sum(found.noticed for found in cuts),
+        "kinds": list(SCENES),
+        "wrong": [story for found in (*flips, *cuts) for story in found.wrong],
+    }
+
+
+def writers(scale: Scale, folder: Path) -> dict[str, Any]:
+    """Eight processes at once, again and again."""
+    rounds = [
+        write_at_once(COMMANDS[name], folder / f"{name} {number}", WRITERS)
+        for name in WRITTEN_AT_ONCE
+        for number in range(scale.rounds)
+    ]
+    return {
+        "rounds": len(rounds),
+        "writers": WRITERS * len(rounds),
+        "finished": sum(found.finished for found in rounds),
+        "refused": sum(found.refused for found in rounds),
+        "wrong": [story for found in rounds for story in found.wrong],
+    }
+
+
+def kills(scale: Scale, folder: Path) -> dict[str, Any]:
+    """kill -9 at moments drawn over the work of a command."""
+    found = [
+        kill_often(COMMANDS[name], folder / name.replace(":", ""), scale.kills) for name in KILLED
+    ]
+    return {
+        "kills_tried": sum(one.tried for one in found),
+        "killed_at_work": sum(one.killed for one in found),
+        "states_unreadable": sum(one.unreadable for one in found),
+        "commands": list(KILLED),
+        "wrong": [story for one in found for story in one.wrong],
+    }
+
+
+def engines(scale: Scale, folder: Path) -> dict[str, Any]:
+    """What `gtp_faults.py` found; it has a file of its own."""
+    measured = read_json(RESULTS / "gtp-faults.json")
+    kinds = measured["kinds"].values()
+    games, right = sum(kind["games"] for kind in kinds), sum(kind["right"] for kind in kinds)
+    wrong = [] if games == right else [f"{games - right} games got a wrong label"]
+    return {"engine_faults": games, "engine_faults_right": right, "wrong": wrong}
+
+
+PARTS: dict[str, Callable[[Scale, Path], dict[str, Any]]] = {
+    "sweeps": sweeps,
+    "parsers": parsers,
+    "damages": damages,
+    "writers": writers,
+    "kills": kills,
+    "engines": engines,
+}
+
+
+def carry_out(part: str, scale: Scale, work: Path) -> dict[str, Any]:
+    """The counts of a part: those in the work folder, or new ones."""
+    kept = work / f"{part}.json"
+    if kept.exists():
+        return read_json(kept)
+    folder = work / part
+    shutil.rmtree(folder, ignore_errors=True)
+    began = time.monotonic()
+    counts = PARTS[part](scale, folder)
+    counts["minutes"] = round((time.monotonic() - began) / 60, 2)
+    shutil.rmtree(folder, ignore_errors=True)
+    write_file(kept, to_json({"scale": asdict(scale), **counts}))
+    return counts
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("parts", nargs="*", choices=[*PARTS, []], help="by default all")
+    options.add_argument("--work", type=Path, default=REPOSITORY / "runs/faults")
+    options.add_argument("--out", type=Path, default=RESULTS / "faults.json")
+    options.add_argument("--tiny", action="store_true", help="a little of everything, to try it")
+    options.add_argument("--parser", nargs=2, metavar=("NAME", "EXAMPLES"), help=argparse.SUPPRESS)
+    asked = options.parse_args()
+    if asked.parser:
+        fuzz(PARSERS[asked.parser[0]], int(asked.parser[1]))
+        return
+    jax.config.update("jax_compilation_cache_dir", str(asked.work / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    scale = TINY if asked.tiny else FULL
+    found = {}
+    for part in asked.parts or PARTS:
+        found[part] = carry_out(part, scale, asked.work)
+        print(f"{part}: {json.dumps({k: v for k, v in found[part].items() if k != 'wrong'})}")
+        for story in found[part]["wrong"]:
+            print(f"  wrong: {story}")
+    if found.keys() == PARTS.keys():
+        write_file(asked.out, to_json({"benchmark": "faults", "parts": found}))
+        print(asked.out)
+    sys.exit(any(counts["wrong"] for counts in found.values()))
+
+
+if __name__ == "__main__":
+    main()
