@@ -2,10 +2,11 @@
 
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from retrieve_rl.go.plain_sgf import MOVES, plain_game
 from retrieve_rl.go.points import BLACK, NO_MOVE, NUM_POINTS, PASS, SIZE, WHITE
 
 with warnings.catch_warnings():
@@ -90,17 +91,21 @@ def parse_game(text: bytes) -> Game:
     """
     if len(text) > MAX_TEXT_BYTES:
         raise RejectedGame(Reason.TOO_LARGE)
-    try:
-        tree = sgf_grammar.parse_sgf_game(text)
-    except ValueError:
-        raise RejectedGame(Reason.BROKEN) from None
-    nodes = sgf_grammar.main_sequence_iter(tree)
-    root: Properties = next(nodes)
+    plain = plain_game(text)
+    nodes = _nodes(text if plain is None else plain.root)
+    root = next(nodes)
+    if plain is not None and ("B" in root or "W" in root):
+        plain, nodes = None, _nodes(text)
+        root = next(nodes)
     if root.get("GM", [b"1"])[0].strip() != b"1":
         raise RejectedGame(Reason.NOT_GO)
     if root.get("SZ", [b""])[0].strip() != b"%d" % SIZE:
         raise RejectedGame(Reason.BOARD_SIZE)
     black, white, moves, first_color = _main_line(root, nodes)
+    if plain is not None:
+        if len(plain.moves) > MAX_MOVES:
+            raise RejectedGame(Reason.TOO_LONG)
+        moves, first_color = plain.moves, plain.first_color
     outcome, margin = parse_result(_text(root, "RE"))
     return Game(
         black=black,
@@ -134,18 +139,13 @@ def game_of_moves(moves: bytes) -> Game:
     )
 
 
-def _point_names() -> dict[bytes, int]:
-    letters = b"abcdefghi"
-    return {
-        bytes((letters[column], letters[row])): row * SIZE + column
-        for row in range(SIZE)
-        for column in range(SIZE)
-    }
-
-
-_POINTS = _point_names()
-# FF[3] writes a pass as tt; so do programs of today.
-_MOVES = {**_POINTS, b"": PASS, b"tt": PASS}
+def _nodes(text: bytes) -> Iterator[Properties]:
+    """The nodes of the main line, at least one."""
+    try:
+        tree = sgf_grammar.parse_sgf_game(text)
+    except ValueError:
+        raise RejectedGame(Reason.BROKEN) from None
+    yield from sgf_grammar.main_sequence_iter(tree)
 
 
 def _main_line(root: Properties, rest: Iterable[Properties]) -> tuple[bytes, bytes, bytes, int]:
@@ -165,7 +165,7 @@ def _main_line(root: Properties, rest: Iterable[Properties]) -> tuple[bytes, byt
             values, color = (black, BLACK) if black is not None else (white, WHITE)
             if values is None or len(values) != 1 or (black is not None and white is not None):
                 raise RejectedGame(Reason.BROKEN)
-            move = _MOVES.get(values[0], NO_MOVE)
+            move = MOVES.get(values[0], NO_MOVE)
             if move == NO_MOVE:
                 raise RejectedGame(Reason.OFF_BOARD)
             if color == last_color:
@@ -193,9 +193,9 @@ def _set_up(node: Properties, setup: dict[int, int]) -> None:
 def _listed_points(values: Iterable[bytes]) -> Iterable[int]:
     for value in values:
         corner, colon, opposite = value.partition(b":")
-        first = _POINTS.get(corner)
-        last = _POINTS.get(opposite) if colon else first
-        if first is None or last is None:
+        first = MOVES.get(corner, PASS)
+        last = MOVES.get(opposite, PASS) if colon else first
+        if PASS in (first, last):
             raise RejectedGame(Reason.BAD_SETUP)
         for row in range(first // SIZE, last // SIZE + 1):
             for column in range(first % SIZE, last % SIZE + 1):
