@@ -55,26 +55,31 @@ class Verdict(IntEnum):
 
 def owners_of(stones: UInt8[np.ndarray, "G 81"]) -> UInt8[np.ndarray, "G 81"]:
     """The color that owns each point by area, all stones taken as alive; EMPTY for neither."""
-    colors = np.pad(stones, [(0, 0), (0, 1)], constant_values=_WALL_COLOR)
-    empty = colors == EMPTY
+    empty = (stones == EMPTY).reshape(-1, SIZE, SIZE)
     reached = []
     for color in (BLACK, WHITE):
-        spread = colors == color
+        framed = np.zeros((len(stones), SIZE + 2, SIZE + 2), bool)
+        spread = framed[:, 1:-1, 1:-1]
+        spread[:] = (stones == color).reshape(empty.shape)
         while True:
-            wider = spread.copy()
-            wider[:, :NUM_POINTS] |= spread[:, NEIGHBORS].any(axis=-1)
-            wider = spread | (wider & empty)
+            beside = framed[:, :-2, 1:-1] | framed[:, 2:, 1:-1]
+            beside |= framed[:, 1:-1, :-2] | framed[:, 1:-1, 2:]
+            wider = spread | (beside & empty)
             if (wider == spread).all():
                 break
-            spread = wider
-        reached.append(spread[:, :NUM_POINTS])
+            spread[:] = wider
+        reached.append(spread.reshape(-1, NUM_POINTS))
     black, white = reached
     return (BLACK * (black & ~white) + WHITE * (white & ~black)).astype(np.uint8)
 
 
 def area_scores_of(stones: UInt8[np.ndarray, "G 81"]) -> Int8[np.ndarray, " G"]:
     """Black's points minus White's by area, all stones taken as alive, without komi."""
-    owners = owners_of(stones)
+    return points_ahead(owners_of(stones))
+
+
+def points_ahead(owners: UInt8[np.ndarray, "G 81"]) -> Int8[np.ndarray, " G"]:
+    """How many more of the points Black owns than White."""
     return ((owners == BLACK).sum(axis=1) - (owners == WHITE).sum(axis=1)).astype(np.int8)
 
 
@@ -203,9 +208,8 @@ class Boards:
         near = NEIGHBORS[points]
         near_colors = self._colors[rows[:, None], near]
         near_chains = self._chains[rows[:, None], near]
-        same = near_chains[:, :, None] == near_chains[:, None, :]
-        first = same.argmax(axis=2) == np.arange(4)
-        in_atari = self._liberties[rows[:, None], near_chains] == same.sum(axis=2)
+        first, touching = _chains_once(near_chains)
+        in_atari = self._liberties[rows[:, None], near_chains] == touching
         own = near_colors == colors[:, None]
         captured = (near_colors == (BLACK + WHITE - colors)[:, None]) & in_atari
         breathes = (near_colors == EMPTY) | captured | (own & ~in_atari)
@@ -274,3 +278,16 @@ class Boards:
             self._past = np.concatenate([self._past, np.repeat(self._past[:, :1], 64, 1)], axis=1)
         self._past[rows, self._num_past[rows]] = hashes
         self._num_past[rows] += 1
+
+
+def _chains_once(near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the chains [M, 4] beside a point: whether each is named for the first time, and how often
+    it is named."""
+    first, times = np.ones(near.shape, bool), np.ones(near.shape, np.int16)
+    for later in range(1, near.shape[1]):
+        for earlier in range(later):
+            same = near[:, later] == near[:, earlier]
+            first[:, later] &= ~same
+            times[:, later] += same
+            times[:, earlier] += same
+    return first, times

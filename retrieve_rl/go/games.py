@@ -22,7 +22,7 @@ from retrieve_rl.processes import map_in_order, usable_cores
 from retrieve_rl.progress import Reporter
 from retrieve_rl.signals import UNASKED, StopRequest
 
-_GAMES_AT_ONCE = 1024
+_GAMES_AT_ONCE = 2048
 _BYTES_AT_ONCE = 8_000_000
 
 

@@ -25,11 +25,11 @@ def pack_boards(boards: np.ndarray) -> np.ndarray:
 
     The six spare bits of the last byte are zero.
     """
-    padding = [(0, 0)] * (boards.ndim - 1) + [(0, PACKED_BYTES * _POINTS_A_BYTE - NUM_POINTS)]
-    padded = np.pad(boards.astype(np.uint8), padding)
-    packed = padded[..., 0::4].copy()
-    for place in range(1, _POINTS_A_BYTE):
-        packed |= padded[..., place::4] << (2 * place)
+    boards = boards.astype(np.uint8, copy=False)
+    packed = np.zeros((*boards.shape[:-1], PACKED_BYTES), np.uint8)
+    for place in range(_POINTS_A_BYTE):
+        points = boards[..., place::_POINTS_A_BYTE]
+        packed[..., : points.shape[-1]] |= points << np.uint8(2 * place)
     return packed
 
 

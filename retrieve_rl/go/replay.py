@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int, Int8, UInt8
 
-from retrieve_rl.go.board import Boards, Verdict
+from retrieve_rl.go.board import Boards, Verdict, points_ahead
 from retrieve_rl.go.points import BLACK, NO_MOVE, PACKED_BYTES, WHITE, pack_boards
 from retrieve_rl.go.sgf import Game, Reason
 
@@ -81,6 +81,7 @@ def replay(games: Sequence[Game]) -> Replay:
         for fault in np.flatnonzero((found != Verdict.LEGAL) & (found != Verdict.SUPERKO)):
             faults[rows[fault]] = _REASONS[Verdict(found[fault])]
             playing[rows[fault]] = False
+    owners = boards.owners()
     return Replay(
         lengths=lengths,
         games=numbers,
@@ -92,8 +93,8 @@ def replay(games: Sequence[Game]) -> Replay:
         faults=faults,
         repeats=repeats,
         final_boards=pack_boards(boards.stones),
-        owners=pack_boards(boards.owners()),
-        area_scores=boards.area_scores(),
+        owners=pack_boards(owners),
+        area_scores=points_ahead(owners),
     )
 
 
