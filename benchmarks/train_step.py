@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from product_rate import product_rate
 from worker import REPOSITORY, Worker
 
 from retrieve_rl import artifacts
@@ -29,7 +30,6 @@ from retrieve_rl import artifacts
 OBSERVATION_DIM, ACTION_DIM = 11, 3
 TABLE_STEPS, EPISODE_STEPS = 100_000, 1000
 STEPS_IN_SCAN = 20
-PRODUCT_SIZE = 2048
 DROPOUT = 0.1
 # On a quiet machine the fastest and the slowest matrix product differ by a few percent.
 BUSY_SPREAD = 1.5
@@ -103,23 +103,6 @@ def operations(*, batch: int, steps: int, width: int, num_layers: int) -> float:
         return 2 * batch * (keys_and_values + query_and_out + scores_and_mix + feed_forward)
 
     return 3.0 * ((num_layers - 1) * layer(length) + layer(steps))
-
-
-def product_rate() -> Callable[[], float]:
-    """A function that measures operations a second of a square float32 matrix product."""
-    import jax
-    import jax.numpy as jnp
-
-    a = jnp.ones((PRODUCT_SIZE, PRODUCT_SIZE), jnp.float32)
-    product = jax.jit(jnp.matmul)
-    product(a, a).block_until_ready()
-
-    def measure() -> float:
-        began = time.perf_counter()
-        product(a, a).block_until_ready()
-        return 2.0 * PRODUCT_SIZE**3 / (time.perf_counter() - began)
-
-    return measure
 
 
 def work() -> None:
