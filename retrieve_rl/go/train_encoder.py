@@ -105,7 +105,7 @@ def judge(
 
 def _untrained(config: GoConfig) -> tuple[nnx.GraphDef, TrainState]:
     graphdef, params = nnx.split(new_encoder(config.encoder, config.seed))
-    return graphdef, init_state(params, _optimizer(config.encoder))
+    return graphdef, init_state(params, optimizer(config.encoder))
 
 
 def _newest(config: GoConfig, folder: Path) -> tuple[nnx.GraphDef, TrainState, Path | None]:
@@ -131,7 +131,7 @@ def _train_steps(
         sample_fn=partial(batch_at, data, config.batch_size),
         show_fn=show_positions,
         loss_fn=partial(encoder_loss, graphdef, config.value_weight),
-        optimizer=_optimizer(config),
+        optimizer=optimizer(config),
         num_slices=num_slices(config.batch_size),
     )
 
@@ -182,7 +182,7 @@ def _made_from(data: GoData) -> dict[str, str]:
     }
 
 
-def _optimizer(config: EncoderConfig) -> optax.GradientTransformation:
+def optimizer(config: EncoderConfig) -> optax.GradientTransformation:
     return adamw(
         config.learning_rate,
         warmup_steps=round(config.warmup_fraction * config.steps),

@@ -1,0 +1,188 @@
+"""Training steps of Go, encoder and policy with ten neighbors, beside the machine's limit.
+
+The limit is the arithmetic of the step's matrix products, counted in its program, over the rate of
+a 2048 x 2048 matrix product measured between the steps. The input pipeline is what comes before the
+network: drawing rows, looking up positions and neighbors, unpacking and turning their planes; it is
+timed alone, on the same device, so that its share is an upper bound.
+"""
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import go_positions
+import jax
+import jax.numpy as jnp
+import result_file
+from flax import nnx
+from operations import operations_of
+from product_rate import PRODUCT_OPERATIONS, square_product
+from turns import in_turn, medians
+
+from retrieve_rl.go import policy, train_encoder, train_policy
+from retrieve_rl.go.config import GoConfig, resolve
+from retrieve_rl.go.encoder import new_encoder
+from retrieve_rl.go.losses import Batch, encoder_loss, show_positions
+from retrieve_rl.go.neighbor_inputs import neighbor_inputs
+from retrieve_rl.go.planes import observation_planes
+from retrieve_rl.go.policy_losses import policy_loss, show
+from retrieve_rl.go.train_policy import TrainInputs
+from retrieve_rl.training.slices import num_slices
+from retrieve_rl.training.state import TrainState, init_state, train_steps
+
+STEPS_IN_SCAN = 5
+SampleFn = Callable[[jax.Array], Any]
+
+
+class Training(NamedTuple):
+    """A training and the part of it that makes its inputs.
+
+    Attributes:
+      step: takes STEPS_IN_SCAN steps.
+      inputs: makes the inputs of as many.
+      operations: of the matrix products of one step.
+    """
+
+    step: Callable[[], object]
+    inputs: Callable[[], object]
+    operations: float
+
+
+def encoder_training(config: GoConfig, num_positions: int) -> Training:
+    """Of the network whose features become keys."""
+    known = go_positions.retrieval_set(num_positions)
+    games = known.positions.games
+    data = jax.device_put(
+        Batch(known.positions, known.games.komi[games], known.games.outcomes[games])
+    )
+    settings = config.encoder
+    graphdef, params = nnx.split(new_encoder(settings, config.seed))
+    optimizer = train_encoder.optimizer(settings)
+    sample = partial(train_encoder.batch_at, batch_size=settings.batch_size)
+
+    def steps(state: TrainState, data: Batch, count: int) -> TrainState:
+        return train_steps(
+            state,
+            jax.random.key(0),
+            num_steps=count,
+            sample_fn=lambda rng_key: sample(data, rng_key=rng_key),
+            show_fn=show_positions,
+            loss_fn=partial(encoder_loss, graphdef, settings.value_weight),
+            optimizer=optimizer,
+            num_slices=num_slices(settings.batch_size),
+        )[0]
+
+    def planes(data: Batch, rng_key: jax.Array) -> jax.Array:
+        batch = sample(data, rng_key=rng_key)
+        as_played = jnp.zeros(batch.komi.shape, int)
+        return observation_planes(batch.positions, batch.komi, as_played)
+
+    return _training(steps, init_state(params, optimizer), planes, data)
+
+
+def policy_training(config: GoConfig, num_positions: int) -> Training:
+    """Of the semi-parametric model."""
+    count = config.retrieval.num_neighbors
+    known = go_positions.retrieval_set(num_positions)
+    found = go_positions.neighbors(num_positions, count)
+    inputs = jax.device_put(TrainInputs(known, found, jnp.float32(1.0)))
+    graphdef, state = policy.untrained(config)
+
+    def steps(state: TrainState, inputs: TrainInputs, count: int) -> TrainState:
+        return train_steps(
+            state,
+            jax.random.key(0),
+            num_steps=count,
+            sample_fn=partial(train_policy.sample_batch, config, inputs),
+            show_fn=partial(show, config, inputs.known, inputs.distance_scale),
+            loss_fn=partial(policy_loss, config, graphdef),
+            optimizer=policy.optimizer(config),
+            num_slices=num_slices(config.train.batch_size),
+        )[0]
+
+    def planes(inputs: TrainInputs, rng_key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        batch = train_policy.sample_batch(config, inputs, rng_key)
+        as_played = jnp.zeros(batch.asking.komi.shape, int)
+        observation = observation_planes(batch.asking.positions, batch.asking.komi, as_played)
+        heard = neighbor_inputs(inputs.known, batch.neighbors, as_played, inputs.distance_scale)
+        return observation, heard.planes
+
+    return _training(steps, state, planes, inputs)
+
+
+def _training(
+    steps: Callable[[TrainState, Any, int], TrainState],
+    start: TrainState,
+    planes: Callable[[Any, jax.Array], Any],
+    data: Any,
+) -> Training:
+    jitted = jax.jit(steps, static_argnums=2)
+    state = start
+
+    def step() -> None:
+        nonlocal state
+        state = jax.block_until_ready(jitted(state, data, STEPS_IN_SCAN))
+
+    @jax.jit
+    def all_planes(data: Any) -> Any:
+        def one(sums: Any, number: jax.Array) -> tuple[Any, None]:
+            made = planes(data, jax.random.fold_in(jax.random.key(0), number))
+            # Carried whole, so that the compiler has to write them out.
+            return jax.tree.map(jnp.add, sums, made), None
+
+        shapes = jax.eval_shape(planes, data, jax.random.key(0))
+        zeros = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), shapes)
+        return jax.lax.scan(one, zeros, jnp.arange(STEPS_IN_SCAN))[0]
+
+    return Training(
+        step,
+        lambda: jax.block_until_ready(all_planes(data)),
+        operations_of(lambda state, data: steps(state, data, 1), start, data),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--positions", type=int, default=250_000)
+    parser.add_argument("--preset", default="default", help="as `rrl list presets`")
+    parser.add_argument("--rounds", type=int, default=7)
+    default = result_file.RESULTS / "bench-go-steps.json"
+    parser.add_argument("--out", type=Path, default=default, metavar="FILE")
+    options = parser.parse_args()
+    config = resolve("go9", preset=options.preset)
+    trainings = {
+        "encoder": encoder_training(config, options.positions),
+        "policy": policy_training(config, options.positions),
+    }
+    work: dict[str, Callable[[], object]] = {"product": square_product()}
+    for name, training in trainings.items():
+        work |= {name: training.step, f"{name}_inputs": training.inputs}
+    samples = in_turn(work, options.rounds)
+    seconds = medians(samples)
+    summary = {}
+    for name, training in trainings.items():
+        of_step = seconds[name] / STEPS_IN_SCAN
+        limit = training.operations / PRODUCT_OPERATIONS * seconds["product"]
+        summary[f"{name}_share_of_limit"] = limit / of_step
+        summary[f"{name}_share_of_input_pipeline"] = seconds[f"{name}_inputs"] / seconds[name]
+        summary[f"{name}_milliseconds"] = of_step * 1e3
+        summary[f"{name}_limit_milliseconds"] = limit * 1e3
+    result_file.write(
+        options.out,
+        benchmark="go-steps",
+        what=__doc__,
+        summary=summary,
+        packages=("jax", "flax", "optax"),
+        operations={name: training.operations for name, training in trainings.items()},
+        encoder=config.encoder.model_dump(mode="json"),
+        model=config.model.model_dump(mode="json"),
+        batch_sizes={"encoder": config.encoder.batch_size, "policy": config.train.batch_size},
+        steps_per_sample=STEPS_IN_SCAN,
+        samples=samples,
+    )
+
+
+if __name__ == "__main__":
+    main()
