@@ -1,0 +1,51 @@
+"""How a cost grows: its exponent, and its figure."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from retrieve_rl.study.themes import LIGHT, MARKERS, drawn_in
+
+Line = Mapping[int, float]
+"""Size -> cost."""
+
+
+class Panel(NamedTuple):
+    """Costs over one size, both axes logarithmic.
+
+    Attributes:
+      size: what the horizontal axis says.
+      cost: what the vertical one says.
+      lines: name -> line.
+    """
+
+    size: str
+    cost: str
+    lines: Mapping[str, Line]
+
+
+def exponent(line: Line) -> float:
+    """p where cost = c size^p through the two largest sizes: 1 is a cost that doubles with them."""
+    (small, before), (large, after) = sorted(line.items())[-2:]
+    return math.log(after / before) / math.log(large / small)
+
+
+def draw(panels: Sequence[Panel], title: str, path: Path) -> None:
+    """Writes the panels side by side as PNG."""
+    from matplotlib.figure import Figure
+
+    with drawn_in(LIGHT):
+        figure = Figure(figsize=(4.2 * len(panels), 3.6), layout="constrained")
+        axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axis, panel in zip(axes, panels, strict=True):
+            for (name, line), marker in zip(panel.lines.items(), MARKERS, strict=False):
+                sizes = sorted(line)
+                axis.loglog(sizes, [line[size] for size in sizes], marker=marker, label=name)
+                in_proportion = [line[sizes[-1]] * size / sizes[-1] for size in sizes]
+                axis.loglog(sizes, in_proportion, linestyle=":", linewidth=1, color=LIGHT.ink)
+            axis.set_xlabel(panel.size)
+            axis.set_ylabel(panel.cost)
+            axis.legend(fontsize="small")
+        figure.suptitle(f"{title}\ndotted: in proportion to the size", fontsize="medium")
+        figure.savefig(path, dpi=150, metadata={"Software": None})
