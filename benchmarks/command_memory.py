@@ -1,0 +1,86 @@
+"""Peak memory of every command that works on data, beside the data that it must hold.
+
+Each command runs in a fresh process on the bundled data. The data it must hold are the files that
+it reads and makes: data sets, positions, keys, index, memory. A bare `import jax` in a process of
+its own says what the libraries take before any data comes.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import result_file
+
+RRL = (sys.executable, "-m", "retrieve_rl.cli")
+MIB = 2**20
+HOPPER, GO = "--task hopper-medium --quiet", "--task go9 --quiet"
+COMMANDS = {
+    "data_make": ("data make {dataset} --quiet", ("minari",)),
+    "train_amb": (f"train-amb {HOPPER}", ("minari",)),
+    "train_policy": (f"train-policy {HOPPER}", ("minari", "runs/memories")),
+    "evaluate": (f"evaluate {HOPPER}", ("minari", "runs/memories")),
+    "go_build_index": (f"build-index {GO}", ("runs/stores", "runs/indexes")),
+    "go_train_policy": (f"train-policy {GO}", ("runs/stores", "runs/indexes")),
+    "go_evaluate": (f"evaluate {GO}", ("runs/stores", "runs/indexes")),
+}
+"""Name -> words, and the folders with what it reads and makes, in the order they must run."""
+
+
+def peak_bytes(words: list[str], folder: Path) -> int:
+    """Runs a command to its end; its largest resident memory, without its children's.
+
+    Raises:
+      SystemExit: the command failed.
+    """
+    environment = {
+        **os.environ,
+        "RRL_RUNS": str(folder / "runs"),
+        "MINARI_DATASETS_PATH": str(folder / "minari"),
+    }
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{' '.join(words)} ended with {process.returncode}")
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def bytes_in(folder: Path) -> int:
+    """Of all files, each counted once however many names it has."""
+    files = {path.stat().st_ino: path.stat().st_size for path in folder.rglob("*")}
+    return sum(files.values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", default="smoke", help="as `rrl list presets`")
+    parser.add_argument("--dataset", default="rrl/hopper/medium-short-v0", metavar="ID")
+    default = result_file.RESULTS / "bench-command-memory.json"
+    parser.add_argument("--out", type=Path, default=default, metavar="FILE")
+    options = parser.parse_args()
+    summary: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        imports = peak_bytes([sys.executable, "-c", "import jax; jax.devices()"], folder)
+        summary["bare_jax_mib"] = imports / MIB
+        for command, (words, holds) in COMMANDS.items():
+            given = words.format(dataset=options.dataset).split()
+            if not command.startswith("data"):
+                given += ["--preset", options.preset]
+            summary[f"{command}_peak_mib"] = peak_bytes([*RRL, *given], folder) / MIB
+            summary[f"{command}_data_mib"] = sum(bytes_in(folder / part) for part in holds) / MIB
+    result_file.write(
+        options.out,
+        benchmark="command-memory",
+        what=__doc__,
+        summary=summary,
+        packages=("jax", "numpy", "minari", "scann"),
+        preset=options.preset,
+    )
+
+
+if __name__ == "__main__":
+    main()
