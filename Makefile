@@ -15,6 +15,8 @@ RAY_VENV := .venv-ray
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
 RAY_INSTALLED := $(RAY_VENV)/.installed
+# The others run in an environment with PyTorch and FAISS, which this one lacks.
+TYPED_BENCHMARKS := $(filter-out benchmarks/torch_% benchmarks/faiss_%,$(wildcard benchmarks/*.py))
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-input
 
 .PHONY: help
@@ -48,9 +50,7 @@ check: $(INSTALLED)  ## Check format, lint, types and the import contract
 	@$(VENV)/bin/ruff format --check --quiet . || { echo "run: $(VENV)/bin/ruff format ."; exit 1; }
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
-	@MYPYPATH=benchmarks $(VENV)/bin/mypy benchmarks/train_step.py benchmarks/exact_search.py \
-	  benchmarks/index_tradeoff.py benchmarks/index_50m.py benchmarks/gtp_faults.py \
-	  benchmarks/fake_engine.py
+	@MYPYPATH=benchmarks $(VENV)/bin/mypy $(TYPED_BENCHMARKS)
 	@MYPYPATH=benchmarks/faults $(VENV)/bin/mypy benchmarks/faults/*.py
 	@$(VENV)/bin/lint-imports
 
@@ -63,9 +63,8 @@ smoke-all: $(INSTALLED)  ## Run every study on a tiny setting (some minutes)
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bash tests/smoke_all.sh
 
 .PHONY: bench
-bench: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure beside PyTorch and FAISS (makes .venv-bench)
-	@$(VENV)/bin/python benchmarks/train_step.py --torch-python $(BENCH_VENV)/bin/python
-	@$(VENV)/bin/python benchmarks/exact_search.py --faiss-python $(BENCH_VENV)/bin/python
+bench: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure what is not measured yet, into bench.json (half an hour; makes .venv-bench)
+	@$(VENV)/bin/python benchmarks/run_all.py --bench-python $(BENCH_VENV)/bin/python
 
 .PHONY: bench-index
 bench-index: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure indexes of one to fifty million keys (long; tens of GB)
