@@ -2,8 +2,8 @@
 first start of `rrl train-policy` beside its second, which finds its compiled programs.
 
 The two of a pair take turns. A start is the whole command on its shortest setting, one step of
-training and one episode, so that compiling is most of the first one; data and memory are
-there already, and each first start has an empty compilation cache.
+training and one episode without a memory; the data is there already, and each first start has an
+empty compilation cache.
 """
 
 import argparse
@@ -28,8 +28,8 @@ def two(): pass
 app()
 """
 SHORTEST_TRAINING = (
-    "train-policy --task hopper-medium --preset smoke --device cpu --force --quiet"
-    " --set train.steps=1 --set evaluate.episodes=1"
+    "train-policy --task hopper-medium --arm backbone --preset smoke"
+    " --device cpu --force --quiet --set train.steps=1 --set evaluate.episodes=1"
 )
 RRL = (sys.executable, "-m", "retrieve_rl.cli")
 
