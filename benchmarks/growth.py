@@ -34,6 +34,7 @@ def exponent(line: Line) -> float:
 def draw(panels: Sequence[Panel], title: str, path: Path) -> None:
     """Writes the panels side by side as PNG."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter
 
     with drawn_in(LIGHT):
         figure = Figure(figsize=(4.2 * len(panels), 3.6), layout="constrained")
@@ -44,6 +45,11 @@ def draw(panels: Sequence[Panel], title: str, path: Path) -> None:
                 axis.loglog(sizes, [line[size] for size in sizes], marker=marker, label=name)
                 in_proportion = [line[sizes[-1]] * size / sizes[-1] for size in sizes]
                 axis.loglog(sizes, in_proportion, linestyle=":", linewidth=1, color=LIGHT.ink)
+            costs = [cost for line in panel.lines.values() for cost in line.values()]
+            axis.set_ylim(min(costs) / 2, max(costs) * 2)
+            for numbered in (axis.xaxis, axis.yaxis):
+                numbered.set_major_formatter(EngFormatter(sep=""))
+                numbered.set_minor_formatter("")
             axis.set_xlabel(panel.size)
             axis.set_ylabel(panel.cost)
             axis.legend(fontsize="small")
