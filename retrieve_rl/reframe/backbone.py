@@ -39,6 +39,25 @@ class Backbone(Protocol):
     def __call__(self, window: Window, dropout: DropoutStream) -> BackboneOutput: ...
 
 
+@runtime_checkable
+class ActingBackbone(Backbone, Protocol):
+    """A backbone that need not compute every step of a window in order to act."""
+
+    def last_step(self, window: Window) -> BackboneOutput:
+        """What the call says of the last step, without dropout: arrays [B, 1, ...]."""
+        ...
+
+
+def last_step(backbone: Backbone, window: Window) -> BackboneOutput:
+    """What a backbone says of the last step of each window, without dropout: [B, 1, ...]."""
+    if isinstance(backbone, ActingBackbone):
+        return backbone.last_step(window)
+    return BackboneOutput(*(part[:, -1:] for part in backbone(window, DropoutStream(None))))
+
+
+_OBSERVATION_TOKENS, _LAST_OBSERVATION_TOKEN = slice(1, None, 3), slice(-2, -1)
+
+
 class DecisionTransformer(nnx.Module):
     """Chen et al. 2021: a causal transformer over (return-to-go, observation, action) tokens.
 
@@ -67,11 +86,14 @@ class DecisionTransformer(nnx.Module):
         self.action_head = nnx.Linear(width, action_dim, rngs=rngs)
 
     def __call__(self, window: Window, dropout: DropoutStream) -> BackboneOutput:
-        tokens = self.embedding_norm(self._tokens(window))
-        observation_tokens = slice(1, None, 3)
-        features = self.transformer(
-            dropout(tokens, self.dropout), _attend(window.mask), dropout, observation_tokens
-        )
+        return self._read_at(_OBSERVATION_TOKENS, window, dropout)
+
+    def last_step(self, window: Window) -> BackboneOutput:
+        return self._read_at(_LAST_OBSERVATION_TOKEN, window, DropoutStream(None))
+
+    def _read_at(self, tokens: slice, window: Window, dropout: DropoutStream) -> BackboneOutput:
+        embedded = dropout(self.embedding_norm(self._tokens(window)), self.dropout)
+        features = self.transformer(embedded, _attend(window.mask), dropout, tokens)
         return BackboneOutput(jnp.tanh(self.action_head(features)), features)
 
     def _tokens(self, window: Window) -> Float[Array, "B 3*T H"]:
@@ -101,6 +123,9 @@ class MlpBackbone(nnx.Module):
     def __call__(self, window: Window, dropout: DropoutStream) -> BackboneOutput:
         features = nnx.relu(self.body(window.observations))
         return BackboneOutput(jnp.tanh(self.action_head(features)), features)
+
+    def last_step(self, window: Window) -> BackboneOutput:
+        return self(Window(*(part[:, -1:] for part in window)), DropoutStream(None))
 
 
 def make_backbone(

@@ -17,7 +17,7 @@ from retrieve_rl.config import (
 )
 from retrieve_rl.errors import UsageError
 
-RESULTS_VERSION = 2
+RESULTS_VERSION = 3
 """Raised in the commit that changes what a config computes; results of two versions never mix."""
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from retrieve_rl.nn.dropout import DropoutStream
 from retrieve_rl.reframe.amb import AssociativeMemoryBuffer
-from retrieve_rl.reframe.backbone import make_backbone
+from retrieve_rl.reframe.backbone import last_step, make_backbone
 from retrieve_rl.reframe.config import ReframeConfig, RetrievalConfig
 from retrieve_rl.reframe.correction import Add, Correction, Gate, Recalled, Replace
 from retrieve_rl.reframe.recall import HiddenGroups, search
@@ -68,6 +68,11 @@ class ReframePolicy(nnx.Module):
         """The backbone's view of every step of the windows."""
         output = self.backbone(window, dropout)
         return Uncorrected(output.actions, output.features, window.observations)
+
+    def read_last(self, window: Window) -> Uncorrected:
+        """The backbone's view of the last step of the windows, without dropout: [B, 1, ...]."""
+        output = last_step(self.backbone, window)
+        return Uncorrected(output.actions, output.features, window.observations[:, -1:])
 
     def correct(
         self,

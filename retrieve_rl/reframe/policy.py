@@ -9,14 +9,12 @@ import optax
 from flax import nnx
 from jaxtyping import PRNGKeyArray
 
-from retrieve_rl.nn.dropout import DropoutStream
 from retrieve_rl.reframe.amb import AssociativeMemoryBuffer, Autoencoder
 from retrieve_rl.reframe.config import ReframeConfig, RetrievalConfig
 from retrieve_rl.reframe.memory import Memory
 from retrieve_rl.reframe.model import (
     PolicyOutput,
     ReframePolicy,
-    Uncorrected,
     uncorrected_output,
 )
 from retrieve_rl.reframe.recall import search, state_queries
@@ -79,7 +77,7 @@ def make_optimizer(config: ReframeConfig) -> optax.GradientTransformation:
 @partial(jax.jit, static_argnames="graphdef")
 def _answer_without(graphdef: nnx.GraphDef, params: Params, window: Window) -> PolicyOutput:
     policy: ReframePolicy = nnx.merge(graphdef, params)
-    return uncorrected_output(_last_step(policy.read(window, DropoutStream(None))))
+    return uncorrected_output(policy.read_last(window))
 
 
 @partial(jax.jit, static_argnames=("retrieval", "graphdef"))
@@ -93,7 +91,7 @@ def _answer(
     rng_key: PRNGKeyArray,
 ) -> PolicyOutput:
     policy: ReframePolicy = nnx.merge(graphdef, params)
-    steps = _last_step(policy.read(window, DropoutStream(None)))
+    steps = policy.read_last(window)
     if retrieval.query == "learned":
         return policy.correct_by_learned_query(retrieval, steps, buffer, None, rng_key)
     queries = state_queries(
@@ -102,10 +100,6 @@ def _answer(
     found = search(retrieval, buffer, queries, None, rng_key)
     neighbors = Neighbors(found.indices[:, None], found.distances[:, None])
     return policy.correct(retrieval, steps, buffer, neighbors)
-
-
-def _last_step(steps: Uncorrected) -> Uncorrected:
-    return Uncorrected(*(part[:, -1:] for part in steps))
 
 
 def count_parameters(params: Params) -> int:

@@ -16,6 +16,7 @@ from retrieve_rl.reframe.backbone import (
     BackboneOutput,
     DecisionTransformer,
     MlpBackbone,
+    last_step,
     make_backbone,
 )
 from retrieve_rl.reframe.losses import masked_squared_error
@@ -169,3 +170,17 @@ def test_backbones_are_made_by_name(tiny, rng, monkeypatch):
     ]:
         with pytest.raises(UsageError, match=message):
             make(tiny(backbone=name))
+
+
+@pytest.mark.parametrize("padded", [0, LENGTH - 1])
+def test_the_last_step_alone_is_the_last_of_all(backbone, rng, padded):
+    window = random_window(rng, padded)
+    alone, whole = last_step(backbone, window), backbone(window, OFF)
+    for part, of_all in zip(alone, whole, strict=True):
+        np.testing.assert_allclose(part, of_all[:, -1:], rtol=1e-5, atol=1e-6)
+
+
+def test_a_backbone_need_not_know_how_to_act_faster(tiny, rng):
+    own = OwnBackbone(tiny(), OBSERVATIONS, ACTIONS, rngs=nnx.Rngs(0))
+    window = random_window(rng)
+    np.testing.assert_array_equal(last_step(own, window).actions, own(window, OFF).actions[:, -1:])

@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 
 from retrieve_rl.nn.dropout import DropoutStream
+from retrieve_rl.reframe.backbone import last_step
 from retrieve_rl.reframe.model import lookup
 from retrieve_rl.reframe.policy import TrainedPolicy, count_parameters, new_policy
 from retrieve_rl.reframe.windows import gather_window, window_rows
@@ -61,9 +62,9 @@ def permuted(policy):
 def backbone_alone(policy, windows):
     @jax.jit
     def alone(params, window):
-        return nnx.merge(policy.graphdef, params).backbone(window, DropoutStream(None)).actions
+        return last_step(nnx.merge(policy.graphdef, params).backbone, window).actions
 
-    return np.asarray(alone(policy.params, windows)[:, -1:])
+    return np.asarray(alone(policy.params, windows))
 
 
 def test_an_empty_memory_is_the_backbone_bit_for_bit(trained):
