@@ -179,6 +179,13 @@ ROWS = (
 )
 
 
+def summaries(results: Path) -> dict[str, dict[str, Any]]:
+    """The whole summary of every result that some goal speaks of and that is there."""
+    names = sorted({goal.result for row in ROWS for goal in row.goals})
+    found = {name: _summary(name, results) for name in names}
+    return {name: summary for name, summary in found.items() if summary}
+
+
 def judge(row: Row, results: Path) -> dict[str, Any]:
     """The row as a document; `measured` and `met` are None where nothing was measured."""
     return {
@@ -188,11 +195,14 @@ def judge(row: Row, results: Path) -> dict[str, Any]:
     }
 
 
+def _summary(result: str, results: Path) -> dict[str, Any]:
+    path = results / f"{result}.json"
+    return json.loads(path.read_text())["summary"] if path.exists() else {}
+
+
 def _judge(goal: Goal, results: Path) -> dict[str, Any]:
-    path = results / f"{goal.result}.json"
-    summary = json.loads(path.read_text())["summary"] if path.exists() else {}
-    measured = summary.get(goal.measure)
-    document = {"result": path.name, "measure": goal.measure, "measured": measured}
+    measured = _summary(goal.result, results).get(goal.measure)
+    document = {"result": f"{goal.result}.json", "measure": goal.measure, "measured": measured}
     if goal.at_least is not None:
         met = None if measured is None else measured >= goal.at_least
         return {**document, "goal": f"at least {goal.at_least:g}", "met": met}
