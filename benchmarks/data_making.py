@@ -22,6 +22,7 @@ from retrieve_rl.reframe.bundled import make_bundled
 from retrieve_rl.reframe.collect import EPISODES_PER_UNIT
 from retrieve_rl.reframe.episodes import Episodes
 from retrieve_rl.reframe.recipes import Recipe, Stage, reset_seed
+from retrieve_rl.signals import UNASKED
 
 
 def recipe_of(steps: int) -> Recipe:
@@ -55,7 +56,7 @@ def main() -> None:
     recipe = recipe_of(options.steps)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MINARI_DATASETS_PATH"] = folder
-        make = lambda: make_bundled(recipe, Reporter(-1), force=True)
+        make = lambda: make_bundled(recipe, Reporter(-1), UNASKED, force=True)
         made = make()
         samples = in_turn({"ours": make, "mujoco": mujoco_alone(recipe, made)}, options.rounds)
     seconds = medians(samples)
