@@ -25,13 +25,16 @@ from retrieve_rl.go.index import (
 from retrieve_rl.go.raw_board import nearest_boards
 from retrieve_rl.go.splits import TEST, VALIDATION
 from retrieve_rl.go.train_encoder import fit, judge
-from retrieve_rl.go.training_neighbors import training_neighbors
 from retrieve_rl.results import Run, RunResult, machine
 from retrieve_rl.retrieval.quality import quantiles
 
 
 def build_index(config: GoConfig, run: Run) -> RunResult:
-    """Entry point of `rrl build-index --task`: every stage is made, or found as it was made."""
+    """Entry point of `rrl build-index --task`: every stage is made, or found as it was made.
+
+    The neighbors of all training positions are found once a policy is to be trained, by the rule
+    of its config: for millions that takes longer than the index.
+    """
     began = time.perf_counter()
     timings: dict[str, float] = {}
 
@@ -44,8 +47,6 @@ def build_index(config: GoConfig, run: Run) -> RunResult:
     finished("encoder")
     index = make_index(config, data, encoder, run)
     finished("index")
-    training_neighbors(config, data, encoder, index, run)
-    finished("neighbors")
     run.reporter.say("judging encoder and neighbors on held-out games")
     accuracy = judge_encoder(data, encoder)
     neighbors = judge_neighbors(config, data, encoder, index, run)

@@ -56,7 +56,7 @@ class TrainInputs(NamedTuple):
 def train_policy(config: GoConfig, run: Run) -> RunResult:
     """Entry point of `rrl train-policy` for Go: ends with a judgment of the last checkpoint.
 
-    Makes the index it does not find; the baseline needs none.
+    Makes the index and the neighbors that it does not find; the baseline needs none.
 
     Raises:
       UsageError: a batch cannot be cut for the run's devices.
