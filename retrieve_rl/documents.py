@@ -45,7 +45,7 @@ def read_document(path: Path, *, schema_version: int | None = None) -> dict[str,
     """
     text, document = _parsed(path)
     if schema_version is not None:
-        _check_version(path, document.get("schema_version"), schema_version)
+        check_version(path, document.get("schema_version"), schema_version)
     if _SEAL in document:
         del document[_SEAL]
         if text != _sealed(document):
@@ -62,7 +62,8 @@ def read_json(path: Path) -> dict[str, Any]:
     return _parsed(path)[1]
 
 
-def _check_version(path: Path, found: object, expected: int) -> None:
+def check_version(path: Path, found: object, expected: int) -> None:
+    """Raises DataError unless the document at `path` has the schema version that is expected."""
     if found == expected:
         return
     if found is None:

@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 from retrieve_rl import artifacts
 from retrieve_rl.config import Strict, digest, experiments_folder, validate
-from retrieve_rl.documents import read_json
+from retrieve_rl.documents import check_version, read_json
 from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.results import RunResult, without_nan
 from retrieve_rl.study.design import Cell
 
+SCHEMA_VERSION = 1
 _KEY_DIGITS = 12
 _SIGNIFICANT = 9
 _TIMINGS = ("prepare_seconds", "train_seconds", "evaluate_seconds", "play_seconds")
@@ -104,19 +105,28 @@ def write_cell(cell: Cell, results: list[RunResult], folder: Path) -> CellResult
 
 
 def read_cell(path: Path) -> CellResult:
-    """A cell's file. Raises DataError where it is none, or not whole, or its key is not its own."""
+    """A cell's file. Raises DataError where it is none, or not whole, or its key is not its own, or
+    a newer version of this program wrote it."""
     try:
-        found = validate(CellResult, read_json(path), source=str(path))
-    except (DataError, UsageError) as error:
-        raise DataError(
-            f"{path} is no finished cell ({error}): delete it, and it is computed again"
-        ) from None
+        document = read_json(path)
+    except DataError as error:
+        raise _no_cell(path, error) from None
+    if "schema_version" in document:  # a newer one is whole, and must not be deleted
+        check_version(path, document["schema_version"], SCHEMA_VERSION)
+    try:
+        found = validate(CellResult, document, source=str(path))
+    except UsageError as error:
+        raise _no_cell(path, error) from None
     if digest(found.identity) != found.key:
         raise DataError(
             f"{path} was changed: its key is not the hash of its config; delete it, and it is"
             " computed again"
         )
     return found
+
+
+def _no_cell(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} is no finished cell ({error}): delete it, and it is computed again")
 
 
 def find_cell(cell: Cell, folder: Path) -> CellResult | None:

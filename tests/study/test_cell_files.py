@@ -57,7 +57,7 @@ def test_the_key_depends_on_what_determines_the_numbers(stub):
     "old, new, message",
     [
         ('"seed": 0', '"seed": ', "is no finished cell"),
-        ('"schema_version": 1', '"schema_version": 2', "is no finished cell"),
+        ('"schema_version": 1', '"schema_version": 2', "take a newer version"),
         ('"size":1', '"size":3', "was changed: its key is not the hash"),
         ('"steps": 2', '"stepz": 2', "did you mean steps"),
     ],
