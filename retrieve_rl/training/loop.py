@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from retrieve_rl.errors import RrlError
+from retrieve_rl.errors import UsageError
 from retrieve_rl.training.state import Metrics, TrainState
 
 StepFn = Callable[[TrainState, int], tuple[TrainState, Metrics]]
 
 
-class NonFiniteLossError(RrlError):
+class NonFiniteLossError(UsageError):
     """The loss or a gradient stopped being finite; the last checkpoint is still good."""
 
 
