@@ -102,6 +102,27 @@ class RetrievalConfig(Strict):
         return self
 
 
+class DynamicsConfig(Strict):
+    """The learned model of the environment's steps that steering needs."""
+
+    members: int = Field(4, ge=1)
+    width: int = Field(256, ge=1)
+    steps: int = Field(5000, ge=1)
+    batch_size: int = Field(256, ge=2)
+    learning_rate: float = Field(1e-3, gt=0.0)
+
+
+class SteeringConfig(Strict):
+    """Ours, at play: the nearest expert step's action, answered to the deviation from its path."""
+
+    weight: float = Field(0.0, ge=0.0, le=1.0)
+    """Of the expert's answer beside the policy's action; 0: no steering."""
+    gain_scale: float = Field(0.5, ge=0.0)
+    """Below 1, since the model of the dynamics is not exact."""
+    control_cost: float = Field(0.1, gt=0.0)
+    discount: float = Field(0.99, gt=0.0, le=1.0)
+
+
 class TransformerConfig(Strict):
     """Decision Transformer (Chen et al. 2021, Table 9)."""
 
@@ -161,6 +182,8 @@ class ReframeConfig(RunConfig):
     data: DataConfig = DataConfig()
     memory: MemoryConfig = MemoryConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
+    dynamics: DynamicsConfig = DynamicsConfig()
+    steering: SteeringConfig = SteeringConfig()
     transformer: TransformerConfig = TransformerConfig()
     mlp: MlpConfig = MlpConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -186,6 +209,11 @@ class ReframeConfig(RunConfig):
     def retrieves(self) -> bool:
         """Whether the policy asks a memory at all."""
         return self.retrieval.source != "none"
+
+    @property
+    def steers(self) -> bool:
+        """Whether the policy's actions are mixed with an expert's answer at play."""
+        return self.steering.weight > 0.0
 
     @property
     def needs_autoencoder(self) -> bool:

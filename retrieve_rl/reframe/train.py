@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
 from retrieve_rl.reframe import memory as memories
+from retrieve_rl.reframe import tracking as trackings
 from retrieve_rl.reframe.amb import AssociativeMemoryBuffer
 from retrieve_rl.reframe.config import ReframeConfig
 from retrieve_rl.reframe.data import TrainingData, load_training_data
@@ -27,6 +28,7 @@ from retrieve_rl.reframe.policy import (
 )
 from retrieve_rl.reframe.recall import HiddenGroups, hide_own_trajectory, recall_table
 from retrieve_rl.reframe.report import make_result
+from retrieve_rl.reframe.tracking import OpenedTracking
 from retrieve_rl.reframe.windows import (
     StepTable,
     concatenate,
@@ -138,7 +140,11 @@ def _train_steps(
 
 
 def fit(
-    config: ReframeConfig, data: TrainingData, memory: Memory | None, run: Run
+    config: ReframeConfig,
+    data: TrainingData,
+    memory: Memory | None,
+    run: Run,
+    tracking: OpenedTracking | None = None,
 ) -> tuple[TrainedPolicy, dict[str, float]]:
     """Trains for `train.steps` steps from the newest checkpoint; returns the last metrics too.
 
@@ -149,7 +155,7 @@ def fit(
     graphdef, params = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
     start, metrics = restore(run.folder, init_state(params, make_optimizer(config)))
     if int(start.step) >= config.train.steps:
-        return TrainedPolicy(config, graphdef, start.params, memory), metrics
+        return TrainedPolicy(config, graphdef, start.params, memory, tracking), metrics
     mesh = mesh_of(run.devices)
     start, inputs = replicated((start, make_inputs(config, data, memory, run)), mesh)
     rng_key = jax.random.fold_in(jax.random.key(config.seed), 5)
@@ -170,7 +176,7 @@ def fit(
         step_fn=step_fn,
         save=partial(save, config, data, memory, run.folder),
     )
-    return TrainedPolicy(config, graphdef, state.params, memory), metrics
+    return TrainedPolicy(config, graphdef, state.params, memory, tracking), metrics
 
 
 def save(
@@ -206,8 +212,9 @@ def train_policy(config: ReframeConfig, run: Run) -> RunResult:
     began = time.perf_counter()
     data = load_training_data(config, run.reporter, run.stop)
     memory = memories.make_or_open(config, data, run) if config.retrieves else None
+    tracking = trackings.make_or_open(config, data, run) if config.steers else None
     prepared = time.perf_counter()
-    policy, metrics = fit(config, data, memory, run)
+    policy, metrics = fit(config, data, memory, run, tracking)
     trained = time.perf_counter()
     evaluation = evaluate_policy(policy, data, run)
     training = {
