@@ -28,7 +28,9 @@ from retrieve_rl.reframe.windows import Normalizer, Window
 from retrieve_rl.signals import StopRequest
 
 ENV_ID, OBSERVATION_DIM, ACTION_DIM = "BenchmarkHopper-v0", 11, 3
-EPISODES, BACKBONES = (20, 100), ("mlp", "dt")
+EPISODES = (20, 100)
+STEPS = {"mlp": 1000, "dt": 200}
+"""Of an episode; a transformer's take so long that what comes before them weighs little."""
 
 
 class Setting(NamedTuple):
@@ -110,7 +112,7 @@ def mujoco_alone(of: Setting) -> Callable[[], object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=1000, help="of an episode, at most 1000")
+    parser.add_argument("--steps", type=int, default=1000, help="of an episode, at most")
     parser.add_argument("--rounds", type=int, default=3)
     default = result_file.RESULTS / "bench-policy-evaluation.json"
     parser.add_argument("--out", type=Path, default=default, metavar="FILE")
@@ -123,19 +125,20 @@ def main() -> None:
     )
     summary: dict[str, float] = {}
     measured = {}
-    for backbone in BACKBONES:
+    for backbone, longest in STEPS.items():
+        length = min(longest, options.steps)
         for episodes in EPISODES:
-            of = setting(backbone, episodes, options.steps)
+            of = setting(backbone, episodes, length)
             work = {"ours": ours(of), "mujoco": mujoco_alone(of), "network": network_alone(of)}
             samples = in_turn(work, options.rounds)
-            seconds, steps = medians(samples), options.steps * episodes
+            seconds, steps = medians(samples), length * episodes
             name = f"{backbone}_{episodes}_episodes"
             both = seconds["mujoco"] + seconds["network"]
             summary[f"{name}_vs_mujoco"] = seconds["mujoco"] / seconds["ours"]
             summary[f"{name}_vs_mujoco_and_network"] = both / seconds["ours"]
             summary[f"{name}_steps_per_second"] = steps / seconds["ours"]
             summary[f"{name}_mujoco_steps_per_second"] = steps / seconds["mujoco"]
-            summary[f"{name}_network_milliseconds"] = seconds["network"] / options.steps * 1e3
+            summary[f"{name}_network_milliseconds"] = seconds["network"] / length * 1e3
             measured[name] = samples
     result_file.write(
         options.out,
@@ -143,7 +146,7 @@ def main() -> None:
         what=__doc__,
         summary=summary,
         packages=("jax", "gymnasium", "mujoco", "numpy"),
-        steps_per_episode=options.steps,
+        most_steps_of_an_episode=options.steps,
         samples=measured,
     )
 
