@@ -8,6 +8,7 @@ from flax import nnx
 
 from retrieve_rl.go.config import GoConfig
 from retrieve_rl.go.model import new_model
+from retrieve_rl.results import read_result
 from retrieve_rl.training import checkpoints
 from retrieve_rl.training.state import Params, TrainState, adamw, init_state
 
@@ -49,9 +50,11 @@ def open_policy(config: GoConfig, folder: Path) -> TrainedPolicy:
     """The last checkpoint of the finished train-policy run in `folder`.
 
     Raises:
-      DataError: there is no whole checkpoint of the last step, or it is of another config.
+      DataError: there is no whole checkpoint of the last step, or it is of another run or config.
     """
     path, manifest = checkpoints.checkpoint_of(folder / "checkpoints", config.train.steps)
+    if (folder / "result.json").exists():
+        checkpoints.check_trained(path, manifest, read_result(folder).training)
     graphdef, fresh = untrained(config)
     state = checkpoints.load_tree(path, fresh)
     return TrainedPolicy(config, graphdef, state.params, manifest.metadata["distance_scale"])

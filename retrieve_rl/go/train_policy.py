@@ -79,6 +79,7 @@ def train_policy(config: GoConfig, run: Run) -> RunResult:
         "parameters": count_parameters(policy.params),
         "distance_scale": policy.distance_scale,
         "last_metrics": metrics,
+        **checkpoints.trained_facts(run.folder / "checkpoints", config.train.steps),
     }
     timings = {
         "prepare_seconds": prepared - began,

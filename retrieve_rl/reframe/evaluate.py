@@ -25,7 +25,7 @@ from retrieve_rl.reframe.rollout import Answer, Rollouts, rollout
 from retrieve_rl.reframe.windows import Window
 from retrieve_rl.results import Run, RunResult, read_result
 from retrieve_rl.statistics import bootstrap_interval
-from retrieve_rl.training.checkpoints import checkpoint_of, load_tree
+from retrieve_rl.training.checkpoints import check_trained, checkpoint_of, load_tree
 from retrieve_rl.training.state import init_state
 
 _PUBLISHED_SEEDS = 10_000
@@ -77,11 +77,12 @@ def trained_policy(
     """The last checkpoint of the finished training run in `folder`, with what it recalls.
 
     Raises:
-      DataError: no checkpoint of the last step, or one of another data set or config.
+      DataError: no checkpoint of the last step, or one of another run, data set or config.
     """
-    path, _ = checkpoint_of(folder / "checkpoints", config.train.steps)
+    path, manifest = checkpoint_of(folder / "checkpoints", config.train.steps)
     memory = make_or_open(config, data, run) if config.retrieves else None
     trained_with = read_result(folder)
+    check_trained(path, manifest, trained_with.training)
     if memory and (trained_with.retrieval or {}).get("sha256") != memory.facts["sha256"]:
         raise DataError(f"{folder} was trained with another memory than the one of its config")
     if trained_with.inputs != data.inputs:

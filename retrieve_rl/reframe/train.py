@@ -155,6 +155,8 @@ def fit(
     graphdef, params = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
     start, metrics = restore(run.folder, init_state(params, make_optimizer(config)))
     if int(start.step) >= config.train.steps:
+        if config.train.steps == 0:
+            save(config, data, memory, run.folder, start, metrics)
         return TrainedPolicy(config, graphdef, start.params, memory, tracking), metrics
     mesh = mesh_of(run.devices)
     start, inputs = replicated((start, make_inputs(config, data, memory, run)), mesh)
@@ -221,6 +223,7 @@ def train_policy(config: ReframeConfig, run: Run) -> RunResult:
         "steps": config.train.steps,
         "parameters": count_parameters(policy.params),
         "last_metrics": metrics,
+        **checkpoints.trained_facts(run.folder / "checkpoints", config.train.steps),
     }
     timings = {"prepare_seconds": prepared - began, "train_seconds": trained - prepared}
     return make_result("train-policy", config, data, evaluation, training=training, timings=timings)

@@ -17,6 +17,7 @@ from retrieve_rl import artifacts, durable
 from retrieve_rl.errors import DataError
 
 Tree = TypeVar("Tree")
+_DIGEST = "checkpoint_sha256"
 _KEPT = 2
 
 
@@ -89,6 +90,23 @@ def checkpoint_of(folder: Path, step: int) -> tuple[Path, artifacts.Manifest]:
     if not path.is_dir():
         raise DataError(f"{folder} has no checkpoint of step {step}: train it again")
     return path, artifacts.verify(path, kind="checkpoint")
+
+
+def trained_facts(folder: Path, step: int) -> dict[str, str]:
+    """What the result of a training says of its checkpoint of that step; see `check_trained`."""
+    return {_DIGEST: checkpoint_of(folder, step)[1].digest}
+
+
+def check_trained(
+    path: Path, manifest: artifacts.Manifest, training: Mapping[str, Any] | None
+) -> None:
+    """Raises DataError where the checkpoint is another than the result of its training names."""
+    named = (training or {}).get(_DIGEST)
+    if named is not None and named != manifest.digest:
+        raise DataError(
+            f"{path} is another checkpoint ({manifest.digest[:16]}) than the one its result.json"
+            f" was made with ({named[:16]}): put that one back, or train again"
+        )
 
 
 def _path(folder: Path, step: int) -> Path:
