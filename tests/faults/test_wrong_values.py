@@ -390,6 +390,7 @@ TABLE = {
             (f"{GO} --row -1", USAGE, "greater than or equal to 0"),
             (f"{GO} --row 1", DATA, "this command makes it"),
         ],
+        "index": given(f"{GO} --row 1", INDEX[:1]),
         "num_neighbors": [
             (f"{GO} --row 1 --num-neighbors {count}", USAGE, "--num-neighbors")
             for count in ("0", "101", "x")
