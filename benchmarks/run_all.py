@@ -104,7 +104,7 @@ def main() -> None:
         "benchmark": "all",
         "what": (__doc__ or "").strip(),
         "rows": rows,
-        "summaries": goals.summaries(RESULTS),
+        "summary": goals.summaries(RESULTS),
         "not_measured_anew": failed,
     }
     artifacts.write_file(options.out, artifacts.to_json(document))

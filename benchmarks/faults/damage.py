@@ -54,15 +54,20 @@ def cut_files(folder: Path, read: Read) -> Noticed:
 
 
 def swap_parts(folder: Path, other: Path, parts: dict[str, str], read: Read) -> Noticed:
-    """Puts a part of another, sound folder where the same part was; `parts`: place -> place."""
+    """Puts a part of another, sound folder where the same part was, and back.
+
+    Args:
+      parts: place in the folder -> place in the other one; patterns that match one path each.
+    """
     noticed = Noticed()
     for name, name_there in parts.items():
+        (mine,), (theirs,) = folder.glob(name), other.glob(name_there)
         kept = folder / ".kept"
-        (folder / name).rename(kept)
-        shutil.copytree(other / name_there, folder / name)
+        mine.rename(kept)
+        (shutil.copytree if theirs.is_dir() else shutil.copyfile)(theirs, mine)
         _count(noticed, read, None, f"{name} of another run")
-        shutil.rmtree(folder / name)
-        kept.rename(folder / name)
+        shutil.rmtree(mine) if mine.is_dir() else mine.unlink()
+        kept.rename(mine)
     return noticed
 
 

@@ -21,6 +21,7 @@ from damage import cut_files, flip_bits
 from fuzz import fuzz
 from inputs import COMMANDS
 from kills import kill_often
+from pairings import PAIRINGS, mix_runs
 from parsers import PARSERS
 from sweep import sweep
 from writers import write_at_once
@@ -31,6 +32,7 @@ from retrieve_rl.durable import write_file
 REPOSITORY = Path(__file__).resolve().parents[2]
 RESULTS = REPOSITORY / "experiments/results"
 WRITERS = 8
+QUICK = ("exact index", "ScaNN index", "index replaced", "index grown", "data imported")
 KILLED = ("ScaNN index", "data imported", "train-policy", "evaluate", "ablate", "Go: train-policy")
 WRITTEN_AT_ONCE = ("exact index", "data imported", "train-policy")
 
@@ -41,6 +43,7 @@ class Scale:
 
     Attributes:
       every: of the calls that change the disk, each so-manieth is struck.
+      every_of_training: the same for commands that train, which take seconds each time.
       examples: for each parser.
       flips: in all artifacts together.
       rounds: of writers.
@@ -48,20 +51,21 @@ class Scale:
     """
 
     every: int
+    every_of_training: int
     examples: int
     flips: int
     rounds: int
     kills: int
 
 
-FULL = Scale(every=1, examples=10_000, flips=1000, rounds=20, kills=25)
-TINY = Scale(every=40, examples=20, flips=18, rounds=1, kills=1)
+FULL = Scale(every=1, every_of_training=13, examples=10_000, flips=1000, rounds=20, kills=25)
+TINY = Scale(every=40, every_of_training=100, examples=20, flips=18, rounds=1, kills=1)
 
 
 def sweeps(scale: Scale, folder: Path) -> dict[str, Any]:
-    """Every call that changes the disk fails once, and is once the last one."""
+    """Calls that change the disk fail once, and are once the last one of their process."""
     counts = {
-        name: sweep(command, folder / name.replace(":", ""), every=scale.every)
+        name: sweep(command, folder / name.replace(":", ""), every=_every(name, scale))
         for name, command in COMMANDS.items()
     }
     return {
@@ -69,6 +73,10 @@ def sweeps(scale: Scale, folder: Path) -> dict[str, Any]:
         "by_command": {name: found.struck for name, found in counts.items()},
         "wrong": [story for found in counts.values() for story in found.wrong],
     }
+
+
+def _every(name: str, scale: Scale) -> int:
+    return scale.every if name in QUICK else scale.every_of_training
 
 
 def parsers(scale: Scale, folder: Path) -> dict[str, Any]:
@@ -103,6 +111,16 @@ def damages(scale: Scale, folder: Path) -> dict[str, Any]:
         "truncations_noticed_before_native_code": sum(found.noticed for found in cuts),
         "kinds": list(SCENES),
         "wrong": [story for found in (*flips, *cuts) for story in found.wrong],
+    }
+
+
+def pairings(scale: Scale, folder: Path) -> dict[str, Any]:
+    """Parts of another run, sound by themselves."""
+    found = [mix_runs(name, folder / str(number)) for number, name in enumerate(PAIRINGS)]
+    return {
+        "wrong_pairings_tried": sum(one.tried for one in found),
+        "wrong_pairings_refused": sum(one.noticed for one in found),
+        "wrong": [story for one in found for story in one.wrong],
     }
 
 
@@ -149,6 +167,7 @@ PARTS: dict[str, Callable[[Scale, Path], dict[str, Any]]] = {
     "sweeps": sweeps,
     "parsers": parsers,
     "damages": damages,
+    "pairings": pairings,
     "writers": writers,
     "kills": kills,
     "engines": engines,
@@ -191,7 +210,15 @@ def main() -> None:
         for story in found[part]["wrong"]:
             print(f"  wrong: {story}")
     if found.keys() == PARTS.keys():
-        write_file(asked.out, to_json({"benchmark": "faults", "parts": found}))
+        summary = {
+            name: count
+            for counts in found.values()
+            for name, count in counts.items()
+            if isinstance(count, int)
+        }
+        wrong = sum(len(counts["wrong"]) for counts in found.values())
+        document = {"benchmark": "faults", "summary": {**summary, "wrong": wrong}, "parts": found}
+        write_file(asked.out, to_json(document))
         print(asked.out)
     sys.exit(any(counts["wrong"] for counts in found.values()))
 
