@@ -1,11 +1,10 @@
-"""Monte-Carlo tree search over a learned model, many positions in one batch (mctx).
+"""Monte-Carlo tree search over a learned model, many positions in one batch.
 
 The search of the paper is MuZero's (Humphreys et al. 2022, section 3.3): pUCT, neighbors at the
 root alone. What lies below the root is imagined by the model: it never retrieves, knows no rules,
 and goes on after a game would have ended.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from pydantic import Field
 from retrieve_rl.config import Strict
 from retrieve_rl.go.choices import PlayerKind
 from retrieve_rl.go.model import PolicyValue
+from retrieve_rl.go.tree_search import StepFn, search_tree
 from retrieve_rl.types import Array
 
 
@@ -49,10 +49,6 @@ class Found(NamedTuple):
     values: Float[Array, " B"]
 
 
-StepFn = Callable[[PyTree, PyTree, Int[Array, " B"]], tuple[PyTree, PolicyValue]]
-"""(params, embedding, moves) -> (the embedding after the moves, its estimate); pure."""
-
-
 def search(
     step: StepFn,
     params: PyTree,
@@ -64,8 +60,8 @@ def search(
     """Chooses a move for each position, without noise and at temperature 0; pure.
 
     The move of puct is the one with most simulations; of several the one with the highest value,
-    then the first. gumbel and the prior take the first of equals. Inside the tree mctx breaks ties
-    by lot, always the same for a row of the batch.
+    then the first. gumbel and the prior take the first of equals; inside its tree gumbel breaks
+    ties by lot, always the same for a row of the batch.
 
     Args:
       embedding: of the positions, neighbors included.
@@ -77,14 +73,13 @@ def search(
         logits = jnp.where(allowed, estimate.logits, -jnp.inf)
         moves = jnp.argmax(logits, axis=-1).astype(jnp.int32)
         return Found(moves, jax.nn.softmax(logits), estimate.value)
-    root = mctx.RootFnOutput(
-        prior_logits=estimate.logits, value=estimate.value, embedding=embedding
-    )
-    key = jax.random.key(0)
     if config.player == "gumbel":
+        root = mctx.RootFnOutput(
+            prior_logits=estimate.logits, value=estimate.value, embedding=embedding
+        )
         output = mctx.gumbel_muzero_policy(
             params,
-            key,
+            jax.random.key(0),
             root,
             partial(_recur, step),
             config.num_simulations,
@@ -94,25 +89,18 @@ def search(
         )
         values = output.search_tree.node_values[:, mctx.Tree.ROOT_INDEX]
         return Found(output.action, jnp.where(allowed, output.action_weights, 0.0), values)
-    output = mctx.muzero_policy(
+    found = search_tree(
+        step,
         params,
-        key,
-        root,
-        partial(_recur, step),
-        config.num_simulations,
-        invalid_actions=~allowed,
-        # The bounds of outcomes (google-deepmind/mctx#49), as in MuZero's board games: a move not
-        # yet tried counts as lost. The default stretches whatever a node has seen to [0, 1].
-        qtransform=partial(mctx.qtransform_by_min_max, min_value=-1.0, max_value=1.0),
-        dirichlet_fraction=0.0,
+        embedding,
+        estimate,
+        allowed,
+        num_simulations=config.num_simulations,
         pb_c_init=config.pb_c_init,
-        temperature=0.0,
     )
-    summary = output.search_tree.summary()
-    # Of equally many simulations its own choice would be drawn by lot.
-    ranks = jnp.where(allowed, summary.visit_counts + 0.25 * summary.qvalues, -jnp.inf)
+    ranks = jnp.where(allowed, found.visits + 0.25 * found.values, -jnp.inf)
     moves = jnp.argmax(ranks, axis=-1).astype(jnp.int32)
-    return Found(moves, summary.visit_probs, summary.value)
+    return Found(moves, found.visits / config.num_simulations, found.value)
 
 
 def _recur(

@@ -1,5 +1,7 @@
 """Searches with a known answer: forced captures on the real rules, and a tree worked by hand."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import mctx
@@ -9,6 +11,7 @@ import pytest
 
 from retrieve_rl.go.model import PolicyValue
 from retrieve_rl.go.search import SearchConfig, search
+from retrieve_rl.go.tree_search import search_tree
 
 SIZE = 5
 ENV = pgx.go.Go(size=SIZE, history_length=1, max_terminal_steps=60)
@@ -84,7 +87,7 @@ def tree_step(outcomes, path, moves):
     return path, PolicyValue(jnp.zeros((len(moves), 3)), jnp.where(we_are_to_move, ours, -ours))
 
 
-def search_tree(player, logits, allowed, simulations=100):
+def search_by_hand(player, logits, allowed, simulations=100):
     batch = len(logits)
     return search(
         tree_step,
@@ -98,7 +101,7 @@ def search_tree(player, logits, allowed, simulations=100):
 
 @pytest.mark.parametrize("player", SEARCHES)
 def test_what_is_good_for_one_player_is_bad_for_the_other(player):
-    found = search_tree(player, [[0.0, 0.0, 0.0]], [[True] * 3])
+    found = search_by_hand(player, [[0.0, 0.0, 0.0]], [[True] * 3])
     assert found.moves[0] == 1
     # Cooperation would be worth 0.9; what the other then does best, -0.9.
     assert -0.3 < found.values[0] < 0.3
@@ -107,7 +110,7 @@ def test_what_is_good_for_one_player_is_bad_for_the_other(player):
 @pytest.mark.parametrize("player", [*SEARCHES, "prior"])
 def test_moves_that_are_not_allowed_are_never_chosen(player):
     allowed = np.array([[True, False, True], [False, False, True], [True, True, True]])
-    found = search_tree(player, [[0.0, 9.0, 1.0]] * 3, allowed)
+    found = search_by_hand(player, [[0.0, 9.0, 1.0]] * 3, allowed)
     assert np.take_along_axis(allowed, np.asarray(found.moves)[:, None], axis=1).all()
     assert (np.asarray(found.shares)[~allowed] == 0).all()
     np.testing.assert_allclose(np.sum(found.shares, axis=1), 1.0, rtol=1e-5)
@@ -115,7 +118,7 @@ def test_moves_that_are_not_allowed_are_never_chosen(player):
 
 def test_without_a_search_the_likeliest_allowed_move_is_played_and_the_first_of_equals():
     logits, allowed = [[5.0, 1.0, 2.0], [1.0, 2.0, 2.0]], [[False, True, True], [True] * 3]
-    found = search_tree("prior", logits, allowed)
+    found = search_by_hand("prior", logits, allowed)
     assert found.moves.tolist() == [2, 1] and found.values.tolist() == [0.0, 0.0]
 
 
@@ -144,20 +147,48 @@ def test_of_equally_many_simulations_the_higher_value_decides():
         assert found.moves[0] == move
 
 
-def test_the_moves_are_those_of_mctx(monkeypatch):
-    """Noise and lots are gone, the search is the library's."""
-    seen = {}
-    policy = mctx.muzero_policy
+def test_the_tree_is_that_of_mctx():
+    """Where no two moves are alike, for mctx breaks ties by lot."""
+    weights = jax.random.normal(jax.random.key(1), (5, 4))
 
-    def watched(*arguments, **options):
-        seen["output"] = policy(*arguments, **options)
-        return seen["output"]
+    def wandering(params, state, moves):
+        state = jnp.tanh(state @ params + jax.nn.one_hot(moves, 4))
+        return state, PolicyValue(3.0 * state, jnp.tanh(state[:, 0] - state[:, 1]))
 
-    monkeypatch.setattr(mctx, "muzero_policy", watched)
-    found = search_tree("puct", [[0.3, 0.1, 0.0]], [[True] * 3], simulations=50)
-    np.testing.assert_array_equal(found.shares, seen["output"].action_weights)
-    assert found.moves[0] == seen["output"].action[0]
-    # No noise at the root: the prior in the tree is the one given.
-    given = jax.nn.log_softmax(jnp.array([0.3, 0.1, 0.0]))
-    root = seen["output"].search_tree.children_prior_logits[0, 0]
-    np.testing.assert_allclose(jax.nn.log_softmax(root), given, atol=1e-5)
+    params = weights[:4]
+    state = jax.random.normal(jax.random.key(2), (6, 4))
+    start = PolicyValue(2.0 * state, jnp.tanh(state[:, 2]))
+    allowed = jnp.ones((6, 4), bool).at[0, 1].set(False).at[3, :3].set(False)
+    ours = jax.jit(
+        lambda state: search_tree(
+            wandering, params, state, start, allowed, num_simulations=80, pb_c_init=1.25
+        )
+    )(state)
+
+    def recur(params, key, moves, state):
+        state, told = wandering(params, state, moves)
+        zero = jnp.zeros_like(told.value)
+        output = mctx.RecurrentFnOutput(
+            reward=zero, discount=zero - 1.0, prior_logits=told.logits, value=told.value
+        )
+        return output, state
+
+    theirs = mctx.muzero_policy(
+        params,
+        jax.random.key(0),
+        mctx.RootFnOutput(prior_logits=start.logits, value=start.value, embedding=state),
+        recur,
+        80,
+        invalid_actions=~allowed,
+        qtransform=partial(mctx.qtransform_by_min_max, min_value=-1.0, max_value=1.0),
+        dirichlet_fraction=0.0,
+        pb_c_init=1.25,
+        temperature=0.0,
+    ).search_tree.summary()
+    np.testing.assert_array_equal(ours.visits, theirs.visit_counts)
+    np.testing.assert_allclose(ours.value, theirs.value, atol=1e-4)
+    tried = np.asarray(ours.visits) > 0
+    np.testing.assert_allclose(
+        np.asarray(ours.values)[tried], np.asarray(theirs.qvalues)[tried], atol=1e-4
+    )
+    assert not tried[0, 1] and tried[3].sum() == 1
