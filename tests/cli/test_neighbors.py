@@ -86,7 +86,7 @@ def test_deleted_artifacts_are_not_made_again(choice, run, tmp_path, invoke):
     shutil.copytree(choice[-1], copy)
     for folder, message in (
         ("indexes", "is not an artifact"),
-        ("encoders", "no encoder of 2 steps"),
+        ("encoders", "no checkpoint of step 2"),
         ("stores", "is not there"),
     ):
         shutil.rmtree(copy / folder)

@@ -25,7 +25,7 @@ def load(tiny, make_episodes, monkeypatch):
         "rrl/hopper/medium-v0": make_episodes([20, 5, 9] * 4, seed=1),
         "rrl/hopper/expert-v0": make_episodes([7, 6] * 25, seed=2),
     }
-    monkeypatch.setattr(training_data.datasets, "load", lambda name, reporter: sets[name])
+    monkeypatch.setattr(training_data.datasets, "load", lambda name, reporter, stop: sets[name])
 
     def load(**sections):
         return load_training_data(tiny(**sections), SILENT)

@@ -153,7 +153,7 @@ def test_no_transition_leaves_its_episode():
 
 
 @pytest.mark.slow
-def test_a_steered_run_ends_with_what_steered_it(tmp_path):
+def test_a_steered_run_ends_with_what_steered_it(short_data, tmp_path):
     settings = ("backbone=mlp", "train.steps=2", "memory.steps=2", "dynamics.steps=2")
     small = ("dynamics.width=8", "evaluate.episodes=2", "data.num_experts=1")
     config = resolve(
