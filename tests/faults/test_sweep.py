@@ -20,7 +20,6 @@ from retrieve_rl import artifacts, durable
         ("index replaced", 7),
         ("index grown", 7),
         ("data imported anew", 7),
-        ("train-policy", 53),
     ],
 )
 def test_old_state_or_new_and_the_same_numbers(tmp_path, name, every):
