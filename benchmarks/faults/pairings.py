@@ -14,10 +14,11 @@ PAIRINGS: dict[str, tuple[str, dict[str, str]]] = {
         "train-policy",
         {
             "runs/train-policy/*/*/checkpoints": "runs/train-policy/*/*/checkpoints",
-            "runs/train-policy/*/*/result.json": "runs/train-policy/*/*/result.json",
             f"runs/memories/{_HASH}": f"runs/memories/{_HASH}",
             "data.hdf5": "other.hdf5",
             "experts.hdf5": "other.hdf5",
+            # Last: reading it makes the memory of the other seed.
+            "runs/train-policy/*/*/result.json": "runs/train-policy/*/*/result.json",
         },
     ),
     "Go run": (

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from retrieve_rl import artifacts
 from retrieve_rl.config import digest
+from retrieve_rl.errors import DataError
 from retrieve_rl.go.asking import EncodeFn, TurnedNeighbors, ask
 from retrieve_rl.go.config import RESULTS_VERSION, GoConfig
 from retrieve_rl.go.data import GoData
@@ -100,10 +101,16 @@ def _make_index(
 
 
 def open_index(config: GoConfig, encoder: TrainedEncoder, root: Path) -> GoIndex:
-    """Opens what `make_index` has made. Raises DataError where a part is missing or damaged."""
+    """Opens what `make_index` has made.
+
+    Raises:
+      DataError: a part is missing, damaged, or made from another.
+    """
     folder = _folder(config, encoder, root)
-    pca = _open_pca(folder / "pca")
-    artifacts.verify(folder / "keys", kind=KEYS_KIND)
+    pca = _open_pca(folder / "pca", encoder)
+    manifest = artifacts.verify(folder / "keys", kind=KEYS_KIND)
+    pca_digest = artifacts.read_manifest(folder / "pca").digest
+    _check_made_from(folder / "keys", manifest, {"encoder": encoder.digest, "pca": pca_digest})
     memory = open_memory(memory_path(config, folder))
     report: Report = memory.manifest.metadata["report"]
     keys = open_keys(folder / "keys" / KEYS_FILE)
@@ -245,9 +252,21 @@ def _pca(config: GoConfig, data: GoData, encoder: TrainedEncoder, folder: Path, 
             made_from = {"encoder": encoder.digest}
             with artifacts.create(folder, kind="pca", made_from=made_from) as building:
                 artifacts.save_arrays(building / "pca.npz", pca._asdict())
-    return _open_pca(folder)
+    return _open_pca(folder, encoder)
 
 
-def _open_pca(folder: Path) -> Pca:
-    artifacts.verify(folder, kind="pca")
+def _open_pca(folder: Path, encoder: TrainedEncoder) -> Pca:
+    manifest = artifacts.verify(folder, kind="pca")
+    _check_made_from(folder, manifest, {"encoder": encoder.digest})
     return Pca(**artifacts.load_arrays(folder / "pca.npz"))
+
+
+def _check_made_from(folder: Path, manifest: artifacts.Manifest, expected: dict[str, str]) -> None:
+    """Raises DataError where the artifact was made from others than those beside it."""
+    for name, digest_there in expected.items():
+        found = manifest.made_from.get(name)
+        if found != digest_there:
+            raise DataError(
+                f"{folder} was made from another {name} ({str(found)[:16]}) than the one here"
+                f" ({digest_there[:16]}): delete it and run rrl build-index again"
+            )
