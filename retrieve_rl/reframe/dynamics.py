@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Float, Int, PRNGKeyArray
 
+from retrieve_rl.nn.mlp import Mlp
 from retrieve_rl.reframe.config import DynamicsConfig
 from retrieve_rl.reframe.windows import StepTable
 from retrieve_rl.results import Run
@@ -54,20 +55,12 @@ class StepNetwork(nnx.Module):
         self, observation_dim: int, action_dim: int, width: int, *, rngs: nnx.Rngs
     ) -> None:
         widths = (observation_dim + action_dim, width, width, observation_dim)
-        self.layers = nnx.List(
-            [
-                nnx.Linear(fan_in, fan_out, rngs=rngs)
-                for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True)
-            ]
-        )
+        self.network = Mlp(widths, activation=nnx.silu, rngs=rngs)
 
     def __call__(
         self, observations: Float[Array, "*B O"], actions: Float[Array, "*B A"]
     ) -> Float[Array, "*B O"]:
-        x = jnp.concatenate([observations, actions], axis=-1)
-        for layer in self.layers[:-1]:
-            x = nnx.silu(layer(x))
-        return self.layers[-1](x)
+        return self.network(jnp.concatenate([observations, actions], axis=-1))
 
 
 class DynamicsModel(NamedTuple):

@@ -1,7 +1,7 @@
 """Gradients of a batch, added up slice after slice.
 
 On a CPU a convolution over a whole batch leaves more behind for the backward pass than its caches
-hold, and waits for memory. Slices of a few examples train a network of Go twice as fast.
+hold, and waits for memory; slices of a few examples wait less (benchmarks/NOTES.md has how much).
 """
 
 from collections.abc import Callable
