@@ -24,7 +24,7 @@ from retrieve_rl.reframe.windows import Window
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.training.state import Params, adamw
 
-MemoryUse = Literal["neighbors", "random", "none"]
+MemoryUse = Literal["neighbors", "random"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class TrainedPolicy:
         """The policy's output at the last step of each window: arrays [B, 1, ...].
 
         `source` replaces the arm's own `retrieval.source`, to ask what the same policy does with
-        random neighbors or with its memory empty; it is not steered then.
+        random neighbors; it is not steered then.
         """
         if source is None and self.tracking is not None:
             output = self._unsteered(window, rng_key, None)

@@ -4,15 +4,27 @@ Over the states of expert episodes that are not in the memory: the mean distance
 action to the expert's, with the memory, with it empty, and with random neighbors.
 """
 
+from functools import partial
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from retrieve_rl.reframe.policy import MemoryUse, TrainedPolicy
 from retrieve_rl.reframe.windows import StepTable, gather_window, window_rows
+from retrieve_rl.types import Array
 
 _STATES_AT_ONCE = 256
 _MAX_STATES = 4096
+
+
+class Distances(NamedTuple):
+    """From the expert's actions: of the policy's, and of what its backbone alone says."""
+
+    corrected: Float[Array, " B"]
+    uncorrected: Float[Array, " B"]
 
 
 def distance_to_expert(policy: TrainedPolicy, held_out: StepTable) -> dict[str, float]:
@@ -22,16 +34,19 @@ def distance_to_expert(policy: TrainedPolicy, held_out: StepTable) -> dict[str, 
     """
     count = min(_MAX_STATES, held_out.num_steps)
     rows = np.linspace(0, held_out.num_steps - 1, count).astype(np.int32)
-    uses: dict[str, MemoryUse] = {"memory": "neighbors", "empty": "none", "random": "random"}
-    distances = {
-        name: float(np.mean(_distances(policy, held_out, rows, use))) for name, use in uses.items()
+    with_memory = _distances(policy, held_out, rows, "neighbors")
+    at_random = _distances(policy, held_out, rows, "random")
+    return {
+        "memory": float(np.mean(with_memory.corrected)),
+        "empty": float(np.mean(with_memory.uncorrected)),
+        "random": float(np.mean(at_random.corrected)),
+        "states": count,
     }
-    return {**distances, "states": count}
 
 
 def _distances(
     policy: TrainedPolicy, table: StepTable, rows: np.ndarray, use: MemoryUse
-) -> np.ndarray:
+) -> Distances:
     table = jax.device_put(table)
     found = []
     for first in range(0, len(rows), _STATES_AT_ONCE):
@@ -44,6 +59,10 @@ def _distances(
         # here it cannot.
         hidden = window._replace(actions=window.actions.at[:, -1].set(0.0))
         answer = policy.answer(hidden, jax.random.key(first), use)
-        difference = jnp.clip(answer.actions[:, 0], -1.0, 1.0) - window.actions[:, -1]
-        found.append(np.asarray(jnp.linalg.norm(difference, axis=-1)))
-    return np.concatenate(found)[: len(rows)]
+        taken = Distances(answer.actions[:, 0], answer.backbone_actions[:, 0])
+        found.append(jax.tree.map(partial(_apart, window.actions[:, -1]), taken))
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(rows)], *found)
+
+
+def _apart(expert: Float[Array, "B A"], actions: Float[Array, "B A"]) -> Float[np.ndarray, " B"]:
+    return np.asarray(jnp.linalg.norm(jnp.clip(actions, -1.0, 1.0) - expert, axis=-1))

@@ -23,7 +23,7 @@ class Answering:
     """A policy that repeats its window's last action, or answers a constant by its memory's use."""
 
     config = SimpleNamespace(train=SimpleNamespace(context_len=4))
-    constants = {"neighbors": 0.0, "none": 5.0, "random": -0.5}
+    constants = {"neighbors": 0.0, "random": -0.5}
 
     def __init__(self):
         self.states = []
@@ -32,7 +32,7 @@ class Answering:
         self.states.append(np.asarray(window.observations[:, -1]))
         assert not np.any(window.actions[:, -1])
         actions = jnp.full((*window.actions[:, -1:].shape,), self.constants[use])
-        return SimpleNamespace(actions=actions)
+        return SimpleNamespace(actions=actions, backbone_actions=jnp.full_like(actions, 5.0))
 
 
 @pytest.mark.parametrize("lengths", [[3], [100, 156], [300, 17]])
