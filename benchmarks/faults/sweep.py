@@ -22,7 +22,7 @@ from retrieve_rl.results import read_result
 
 _WORK = (".partial", ".shards")
 """Folders of unfinished work, which may be half written; the work itself knows how far it is."""
-_FULL_DISK = 4
+_FULL_DISK, _CELL_FAILED = 4, 6
 
 
 class Whole(NamedTuple):
@@ -85,7 +85,7 @@ def damaged(folder: Path) -> list[str]:
                 artifacts.verify(path.parent)
             elif path.name == "result.json":
                 read_result(path)
-            elif path.suffix == ".json":
+            elif path.suffix == ".json" and not (path.parent / artifacts.MANIFEST_NAME).exists():
                 read_json(path)
         except DataError as error:
             found.append(str(error))
@@ -125,7 +125,8 @@ def _struck(command: Command, folder: Path, shim: Shim, whole: Whole) -> list[st
     else:
         if shim.dead:
             return ["it went on after its death"]
-        if done.exit_code not in (0, _FULL_DISK) or "Traceback" in done.output:
+        ends = (0, _FULL_DISK, *[_CELL_FAILED] * (command.words[0] == "ablate"))
+        if done.exit_code not in ends or "Traceback" in done.output:
             return [f"it exited {done.exit_code}: {done.output} {done.exception!r}"]
     wrong = damaged(folder)
     kept = whole.artifacts
