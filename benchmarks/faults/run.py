@@ -25,6 +25,7 @@ from inputs import COMMANDS
 from kills import kill_often
 from pairings import PAIRINGS, mix_runs
 from parsers import PARSERS
+from soak import grown, per_round, soak
 from sweep import sweep
 from writers import write_at_once
 
@@ -54,6 +55,7 @@ class Scale:
       flips: in all artifacts together.
       rounds: of writers, for each command.
       kills: of each command.
+      soak_seconds: after which no round of the soak begins.
     """
 
     every: int
@@ -62,6 +64,7 @@ class Scale:
     flips: int
     rounds: int
     kills: int
+    soak_seconds: float
 
 
 FULL = Scale(
@@ -71,6 +74,7 @@ FULL = Scale(
     flips=1000,
     rounds=7,
     kills=25,
+    soak_seconds=900,
 )
 TINY = Scale(
     every=40,
@@ -79,6 +83,7 @@ TINY = Scale(
     flips=18,
     rounds=1,
     kills=1,
+    soak_seconds=10,
 )
 
 
@@ -174,6 +179,21 @@ def kills(scale: Scale, folder: Path) -> dict[str, Any]:
     }
 
 
+def soaks(scale: Scale, folder: Path) -> dict[str, Any]:
+    """Round after round in one process."""
+    held = soak(folder, scale.soak_seconds)
+    return {
+        "soak_rounds": len(held),
+        "soak_descriptors_gained": held[-1].descriptors - held[0].descriptors,
+        "soak_allocated_kib_per_round": round(per_round(held, "allocated_kib"), 1),
+        "soak_python_blocks_per_round": round(per_round(held, "python_blocks"), 1),
+        "soak_kib_per_round": round(per_round(held, "resident_kib"), 1),
+        "first": asdict(held[0]),
+        "last": asdict(held[-1]),
+        "wrong": grown(held),
+    }
+
+
 def engines(scale: Scale, folder: Path) -> dict[str, Any]:
     """What `gtp_faults.py` found; it has a file of its own."""
     measured = read_json(RESULTS / "gtp-faults.json")
@@ -186,6 +206,7 @@ def engines(scale: Scale, folder: Path) -> dict[str, Any]:
 PARTS: dict[str, Callable[[Scale, Path], dict[str, Any]]] = {
     "sweeps": sweeps,
     "kills": kills,
+    "soak": soaks,
     "parsers": parsers,
     "writers": writers,
     "damages": damages,
@@ -235,7 +256,7 @@ def write_result(out: Path, found: dict[str, dict[str, Any]]) -> None:
         name: count
         for counts in found.values()
         for name, count in counts.items()
-        if isinstance(count, int)
+        if isinstance(count, int | float) and name != "minutes"
     }
     wrong = sum(len(counts["wrong"]) for counts in found.values())
     document = {"benchmark": "faults", "summary": {**summary, "wrong": wrong}, "parts": found}
