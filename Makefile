@@ -42,7 +42,7 @@ test-ray: $(RAY_INSTALLED)  ## Run the tests on a Ray cluster of two local nodes
 	@$(RAY_VENV)/bin/python -m pytest -m ray tests
 
 .PHONY: test-faults
-test-faults: $(INSTALLED)  ## Try faults and bad input in the long form (an hour, two cores)
+test-faults: $(INSTALLED)  ## Try faults, bad input, a soak and fresh installs in the long form (an hour, two cores)
 	@$(VENV)/bin/python benchmarks/faults/run.py
 
 .PHONY: check

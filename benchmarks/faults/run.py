@@ -7,6 +7,7 @@ Exits 1 where something did not hold.
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import jax
@@ -22,6 +24,7 @@ from artifacts_to_damage import SCENES
 from damage import cut_files, flip_bits
 from fuzz import fuzz
 from inputs import COMMANDS
+from installs import Install, find_python, install
 from kills import kill_often
 from pairings import PAIRINGS, mix_runs
 from parsers import PARSERS
@@ -56,6 +59,7 @@ class Scale:
       rounds: of writers, for each command.
       kills: of each command.
       soak_seconds: after which no round of the soak begins.
+      pythons: versions to install with.
     """
 
     every: int
@@ -65,6 +69,7 @@ class Scale:
     rounds: int
     kills: int
     soak_seconds: float
+    pythons: tuple[str, ...]
 
 
 FULL = Scale(
@@ -75,6 +80,7 @@ FULL = Scale(
     rounds=7,
     kills=25,
     soak_seconds=900,
+    pythons=("3.11", "3.12", "3.13"),
 )
 TINY = Scale(
     every=40,
@@ -84,7 +90,9 @@ TINY = Scale(
     rounds=1,
     kills=1,
     soak_seconds=10,
+    pythons=(),
 )
+"""No environment is made in less than a minute."""
 
 
 def sweeps(scale: Scale, folder: Path) -> dict[str, Any]:
@@ -194,6 +202,30 @@ def soaks(scale: Scale, folder: Path) -> dict[str, Any]:
     }
 
 
+def installs(scale: Scale, folder: Path) -> dict[str, Any]:
+    """Fresh environments, outside the checkout, which would be seen from within it."""
+    measured: dict[str, Install] = {}
+    missing, wrong = [], []
+    for version in scale.pythons:
+        python = find_python(version)
+        if python is None:
+            missing.append(version)
+            continue
+        with TemporaryDirectory() as place:
+            try:
+                measured[version] = install(python, REPOSITORY, Path(place))
+            except RuntimeError as error:
+                wrong.append(f"Python {version}: {error}")
+    return {
+        "pythons_tried": len(scale.pythons) - len(missing),
+        "pythons_right": len(measured),
+        "python_not_found": missing,
+        "longest_smoke_seconds": max((one.smoke_seconds for one in measured.values()), default=0),
+        "by_version": {version: asdict(one) for version, one in measured.items()},
+        "wrong": wrong,
+    }
+
+
 def engines(scale: Scale, folder: Path) -> dict[str, Any]:
     """What `gtp_faults.py` found; it has a file of its own."""
     measured = read_json(RESULTS / "gtp-faults.json")
@@ -208,6 +240,7 @@ PARTS: dict[str, Callable[[Scale, Path], dict[str, Any]]] = {
     "kills": kills,
     "soak": soaks,
     "parsers": parsers,
+    "installs": installs,
     "writers": writers,
     "damages": damages,
     "pairings": pairings,
@@ -276,11 +309,20 @@ def main() -> None:
     options.add_argument("--work", type=Path, default=REPOSITORY / "runs/faults")
     options.add_argument("--out", type=Path, default=RESULTS / "faults.json")
     options.add_argument("--tiny", action="store_true", help="a little of everything, to try it")
+    options.add_argument(
+        "--python",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="where an interpreter lies that is not on the PATH; may be repeated",
+    )
     options.add_argument("--parser", nargs=2, metavar=("NAME", "EXAMPLES"), help=argparse.SUPPRESS)
     asked = options.parse_args()
     if asked.parser:
         fuzz(PARSERS[asked.parser[0]], int(asked.parser[1]))
         return
+    os.environ["PATH"] = os.pathsep.join([*os.get_exec_path(), *map(str, asked.python)])
     jax.config.update("jax_compilation_cache_dir", str(asked.work / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     scale = TINY if asked.tiny else FULL
