@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 MANIFEST_NAME = "MANIFEST.json"
+_TIMINGS = "timings"
 SCHEMA_VERSION = 1
 
 
@@ -58,7 +59,8 @@ class Manifest:
       files: relative path -> {"size": bytes, "sha256": hex digest}.
       made_from: name -> digest of each artifact this one was made from.
       metadata: facts a reader needs before it opens the files; strict JSON.
-      digest: sha256 of all of the above; the artifact's identity.
+      digest: sha256 of all of the above but metadata["timings"]; the artifact's identity, the same
+        however long the machine took.
     """
 
     kind: str
@@ -175,7 +177,7 @@ def read_manifest(path: Path, *, kind: str | None = None) -> Manifest:
         raise DataError(f"{path} is not an artifact: it has no {MANIFEST_NAME}")
     document = read_document(file, schema_version=SCHEMA_VERSION)
     try:
-        manifest = Manifest(**document, digest=digest_of(document))
+        manifest = Manifest(**document, digest=_identity(document))
     except (TypeError, ValueError) as error:
         raise DataError(f"{file} is no manifest: {_first_problem(error)}") from None
     if kind is not None and manifest.kind != kind:
@@ -248,6 +250,14 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     # NumPy leaves a file open that it opened and cannot read.
     with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
+
+
+def _identity(manifest: Mapping[str, Any]) -> str:
+    metadata = manifest.get("metadata")
+    if isinstance(metadata, dict):
+        timeless = {name: fact for name, fact in metadata.items() if name != _TIMINGS}
+        manifest = {**manifest, "metadata": timeless}
+    return digest_of(manifest)
 
 
 def _file_names(folder: Path) -> list[str]:

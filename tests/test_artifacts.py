@@ -57,6 +57,18 @@ def test_metadata_is_read_when_the_block_ends(path):
     assert artifacts.read_manifest(path).metadata == {"seconds": 2}
 
 
+def test_two_that_differ_only_in_what_they_took_are_the_same(tmp_path):
+    digests = {
+        seconds: artifacts.verify(
+            write(tmp_path / str(seconds), metadata={"dim": 3, "timings": {"seconds": seconds}})
+        ).digest
+        for seconds in (1.0, 2.0)
+    }
+    assert digests[1.0] == digests[2.0]
+    other = write(tmp_path / "other", metadata={"dim": 4, "timings": {"seconds": 1.0}})
+    assert artifacts.verify(other).digest != digests[1.0]
+
+
 def test_a_failure_while_creating_leaves_nothing(path):
     with pytest.raises(KeyboardInterrupt):
         with artifacts.create(path, kind="test") as building:

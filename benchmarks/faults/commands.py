@@ -19,8 +19,6 @@ from retrieve_rl.cli.app import app
 
 Words = tuple[str, ...]
 OF_THE_MACHINE = ("timings", "peak_memory_bytes", "versions", "device", "files")
-OF_ITS_GO_INDEX = ("sha256", "checkpoint_sha256")
-"""The digest of a Go index covers the seconds of its building, as does that of what it is in."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +70,7 @@ def surroundings(folder: Path) -> dict[str, str]:
 
 def numbers(printed: str) -> Any:
     """What a command printed as JSON, without what only describes the machine."""
-    document = json.loads(printed)
-    is_of_go = str(document.get("task", "")).startswith("go")
-    return _kept(document, OF_THE_MACHINE + OF_ITS_GO_INDEX * is_of_go)
+    return _kept(json.loads(printed))
 
 
 def differences(one: Any, other: Any, place: str = "") -> list[str]:
@@ -85,13 +81,13 @@ def differences(one: Any, other: Any, place: str = "") -> list[str]:
     return [] if one == other else [f"{place}: {one!r} and {other!r}"]
 
 
-def _kept(value: Any, without: tuple[str, ...]) -> Any:
+def _kept(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {
-            name: _kept(item, without)
+            name: _kept(item)
             for name, item in value.items()
-            if name not in without and "second" not in name
+            if name not in OF_THE_MACHINE and "second" not in name
         }
     if isinstance(value, list):
-        return [_kept(item, without) for item in value]
+        return [_kept(item) for item in value]
     return value

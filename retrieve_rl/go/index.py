@@ -22,6 +22,7 @@ from retrieve_rl.retrieval.keys import FILE_NAME as KEYS_FILE
 from retrieve_rl.retrieval.keys import KIND as KEYS_KIND
 from retrieve_rl.retrieval.keys import encode_keys, open_keys
 from retrieve_rl.retrieval.memory import Memory, open_memory, search
+from retrieve_rl.retrieval.memory_files import report_of
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.retrieval.pca import Pca, fit_pca, project
 from retrieve_rl.retrieval.rows import Rows
@@ -112,7 +113,7 @@ def open_index(config: GoConfig, encoder: TrainedEncoder, root: Path) -> GoIndex
     pca_digest = artifacts.read_manifest(folder / "pca").digest
     _check_made_from(folder / "keys", manifest, {"encoder": encoder.digest, "pca": pca_digest})
     memory = open_memory(memory_path(config, folder))
-    report: Report = memory.manifest.metadata["report"]
+    report: Report = report_of(memory.manifest)
     keys = open_keys(folder / "keys" / KEYS_FILE)
     return GoIndex(memory, keys, keys[:0], pca, report, folder)
 

@@ -28,6 +28,7 @@ from retrieve_rl.retrieval.keys import KIND as KEYS_KIND
 from retrieve_rl.retrieval.keys import encode_keys, open_keys
 from retrieve_rl.retrieval.memory import open_memory
 from retrieve_rl.retrieval.memory_files import KIND as INDEX_KIND
+from retrieve_rl.retrieval.memory_files import report_of
 from retrieve_rl.retrieval.rows import Rows
 
 _ADDITIONS, _KEYS, _INDEX = "additions", "keys", "index"
@@ -75,7 +76,7 @@ def open_version(config: GoConfig, built: Built, folder: Path) -> Built:
         built.index,
         memory=memory,
         added_keys=open_keys(path.parent / _KEYS / KEYS_FILE),
-        report=memory.manifest.metadata["report"],
+        report=report_of(memory.manifest),
     )
     return Built(with_additions(built.data, added), built.encoder, index, added=path.parent)
 

@@ -13,8 +13,9 @@ from retrieve_rl.progress import Reporter
 from retrieve_rl.retrieval import resources
 from retrieve_rl.retrieval.index import Choice, Kind, choose
 from retrieve_rl.retrieval.memory import Memory, open_memory
-from retrieve_rl.retrieval.memory_files import KIND, Parent, write_memory
+from retrieve_rl.retrieval.memory_files import KIND, Parent, report_of, write_memory
 from retrieve_rl.retrieval.pieces import digest_of
+from retrieve_rl.retrieval.quality import RECALL_AT, milliseconds_per_query
 from retrieve_rl.retrieval.rows import Rows, bytes_beside_keys, check, digests_beside_keys
 from retrieve_rl.retrieval.scann_config import Reorder
 from retrieve_rl.retrieval.scann_index import ScannIndex
@@ -93,13 +94,16 @@ def build_memory(
             "num_keys": index.num_keys,
             "dim": index.dim,
             "num_shards": len(index.shards),
+        }
+        timings = {
             "build_seconds": finished - began,
             "tune_seconds": time.perf_counter() - finished,
+            "milliseconds_per_query": milliseconds_per_query(index, built.test.queries, RECALL_AT),
         }
         made_from = {**beside, "keys": built.keys_digest}
-        write_memory(out, rows, index, built.folders, report, made_from)
+        write_memory(out, rows, index, built.folders, report, timings, made_from)
         artifacts.remove(work, of=out)
-        return report
+        return {**report, **timings}
 
 
 def add_to_memory(
@@ -151,13 +155,16 @@ def add_to_memory(
             "num_keys": index.num_keys,
             "num_shards": len(index.shards),
             "added_rows": len(rows.keys),
+        }
+        timings = {
+            **memory.manifest.metadata.get("timings", {}),
             "add_seconds": time.perf_counter() - began,
         }
         made = {**beside, "keys": built.keys_digest}
         version = Parent(parent, memory.manifest)
-        write_memory(out, rows, index, built.folders, report, made, version)
+        write_memory(out, rows, index, built.folders, report, timings, made, version)
         artifacts.remove(work, of=out)
-        return report
+        return {**report, **timings}
 
 
 def plan(rows: Rows, options: IndexOptions) -> dict[str, Any]:
@@ -223,7 +230,7 @@ def _finished(out: Path, work: Path, made_from: dict[str, str]) -> Report:
         )
     if work.exists():
         artifacts.remove(work, of=out)
-    return manifest.metadata["report"]
+    return report_of(manifest)
 
 
 def _check_fits(memory: Memory, rows: Rows) -> None:

@@ -62,6 +62,11 @@ def describe_shard(shard: Shard) -> dict[str, Any]:
     return facts
 
 
+def report_of(manifest: artifacts.Manifest) -> dict[str, Any]:
+    """What was measured of a memory when it was built, seconds included."""
+    return {**manifest.metadata["report"], **manifest.metadata.get("timings", {})}
+
+
 class Parent(NamedTuple):
     """The version a memory grows from."""
 
@@ -75,6 +80,7 @@ def write_memory(
     index: ShardedIndex,
     new_shards: list[Path],
     report: dict[str, Any],
+    timings: dict[str, float],
     made_from: dict[str, str],
     parent: Parent | None = None,
 ) -> None:
@@ -93,6 +99,7 @@ def write_memory(
         "has_groups": rows.groups is not None,
         "ancestors": [*old["ancestors"], parent.manifest.digest] if old and parent else [],
         "report": report,
+        "timings": timings,
     }
     linked: dict[str, Any] = {}
     created = artifacts.create(

@@ -149,7 +149,6 @@ class RecallTest:
         return {
             "recall_at_10": self.recall(index)[0],
             "recall_queries": len(self.rows),
-            "milliseconds_per_query": milliseconds_per_query(index, self.queries, RECALL_AT),
             "distances": {
                 "first": quantiles(distances[:, 0]),
                 "tenth": quantiles(distances[:, RECALL_AT - 1]),
