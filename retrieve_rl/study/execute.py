@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from retrieve_rl.durable import disk_errors
 from retrieve_rl.errors import Interrupted, RrlError
 from retrieve_rl.processes import each_in_a_process
 from retrieve_rl.progress import Reporter, Tally
@@ -86,15 +87,16 @@ def attempt(cell: Cell, place: Workplace, reporter: Reporter, stop: StopRequest)
       Interrupted: a signal; what was trained is saved.
     """
     try:
-        result = run_cell(
-            cell,
-            place.root,
-            place.cells,
-            reporter,
-            stop,
-            force=place.force,
-            devices=place.devices,
-        )
+        with disk_errors(place.root):
+            result = run_cell(
+                cell,
+                place.root,
+                place.cells,
+                reporter,
+                stop,
+                force=place.force,
+                devices=place.devices,
+            )
     except Interrupted:
         raise
     except RrlError as error:

@@ -1,5 +1,6 @@
 """A paper whose cells take no time. A file of its own, so that other processes can import it."""
 
+import errno
 import os
 import signal
 import sys
@@ -29,7 +30,7 @@ class StubConfig(RunConfig):
     size: int = 1
     steps: int = 2
     seconds_a_step: float = 0.0
-    ends: Literal["well", "badly", "unexpectedly", "killed"] = "well"
+    ends: Literal["well", "badly", "unexpectedly", "on a full disk", "killed"] = "well"
     folder: str = ""
 
 
@@ -65,6 +66,8 @@ def train(config, run):
         raise DataError(f"size {config.size} ends badly")
     if config.ends == "unexpectedly":
         raise ValueError("two\nlines")
+    if config.ends == "on a full disk":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if config.ends == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     rng = np.random.default_rng([config.seed, config.size, len(config.arm)])

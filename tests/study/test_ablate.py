@@ -14,7 +14,7 @@ tasks = ["easy"]
 arms = ["plain"]
 preset = "quick"
 [grid]
-ends = ["badly", "unexpectedly", "well"]
+ends = ["badly", "unexpectedly", "on a full disk", "well"]
 """
 
 
@@ -66,17 +66,18 @@ def test_a_run_that_is_done_becomes_a_cell(go, steps_taken, tmp_path):
 
 def test_a_failed_cell_does_not_stop_the_others(go):
     report = go(FAILING)
-    assert report["failed"] == 2
-    badly, unexpectedly, well = report["cells"]
+    assert report["failed"] == 3
+    badly, unexpectedly, full, well = report["cells"]
     assert badly["error"] == "size 1 ends badly" and badly["status"] == "failed"
     assert unexpectedly["error"] == "ValueError: two lines"
+    assert "free space and run again" in full["error"]
     assert well["status"] == "ok"
     assert list(report["summary"]["easy"]["plain"]) == ["ends=well"]
 
 
 def test_a_failed_cell_is_tried_again(go):
-    assert go(FAILING)["failed"] == 2
-    assert go(FAILING.replace('"badly", ', ""))["failed"] == 1
+    assert go(FAILING)["failed"] == 3
+    assert go(FAILING.replace('"badly", ', ""))["failed"] == 2
 
 
 def test_cells_that_are_the_same_are_computed_once(go, steps_taken):
