@@ -16,7 +16,7 @@ from retrieve_rl.reframe.losses import policy_loss
 from retrieve_rl.reframe.policy import make_optimizer, new_policy
 from retrieve_rl.reframe.recall import hide_own_trajectory
 from retrieve_rl.reframe.train import TrainInputs, sample_batch
-from retrieve_rl.reframe.windows import StepTable
+from retrieve_rl.reframe.windows import Counts, StepTable
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.training.state import TrainState, init_state, train_steps
 
@@ -32,6 +32,7 @@ def training(config: ReframeConfig, num_latents: int) -> Callable[[], None]:
       num_latents: of the memory, which is that of the expert steps; unused without a memory.
     """
     inputs = jax.device_put(_inputs(config, num_latents))
+    counts = Counts(DATA_STEPS, num_latents)
     graphdef, params = nnx.split(new_policy(config, OBSERVATION_DIM, ACTION_DIM))
     optimizer = make_optimizer(config)
     state = init_state(params, optimizer)
@@ -42,7 +43,7 @@ def training(config: ReframeConfig, num_latents: int) -> Callable[[], None]:
             state,
             jax.random.key(0),
             num_steps=STEPS_IN_SCAN,
-            sample_fn=partial(sample_batch, config, DATA_STEPS, inputs),
+            sample_fn=partial(sample_batch, config, counts, inputs),
             loss_fn=partial(policy_loss, config, graphdef, inputs.memory),
             optimizer=optimizer,
         )[0]

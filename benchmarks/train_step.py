@@ -45,7 +45,7 @@ def our_training(dropout: float) -> tuple[Callable[[], None], float]:
     from retrieve_rl.reframe.losses import policy_loss
     from retrieve_rl.reframe.policy import make_optimizer, new_policy
     from retrieve_rl.reframe.train import TrainInputs, sample_batch
-    from retrieve_rl.reframe.windows import StepTable
+    from retrieve_rl.reframe.windows import Counts, StepTable
     from retrieve_rl.training.state import TrainState, init_state, train_steps
 
     config = resolve("hopper-medium", arm="backbone", settings=[f"transformer.dropout={dropout}"])
@@ -69,7 +69,7 @@ def our_training(dropout: float) -> tuple[Callable[[], None], float]:
             state,
             jax.random.key(0),
             num_steps=STEPS_IN_SCAN,
-            sample_fn=partial(sample_batch, config, TABLE_STEPS, inputs),
+            sample_fn=partial(sample_batch, config, Counts(TABLE_STEPS, 0), inputs),
             loss_fn=partial(policy_loss, config, graphdef, None),
             optimizer=optimizer,
         )[0]

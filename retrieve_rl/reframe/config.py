@@ -103,7 +103,7 @@ class RetrievalConfig(Strict):
 
 
 class DynamicsConfig(Strict):
-    """The learned model of the environment's steps that steering needs."""
+    """The learned model of the environment's steps that recoveries need."""
 
     members: int = Field(4, ge=1)
     width: int = Field(256, ge=1)
@@ -112,13 +112,15 @@ class DynamicsConfig(Strict):
     learning_rate: float = Field(1e-3, gt=0.0)
 
 
-class SteeringConfig(Strict):
-    """Ours, at play: the nearest expert step's action, answered to the deviation from its path."""
+class RecoveryConfig(Strict):
+    """Ours: disturbed copies of the expert episodes that come back to their path."""
 
-    weight: float = Field(0.0, ge=0.0, le=1.0)
-    """Of the expert's answer beside the policy's action; 0: no steering."""
-    gain_scale: float = Field(0.5, ge=0.0)
-    """Below 1, since the model of the dynamics is not exact."""
+    share: float = Field(0.0, ge=0.0, le=1.0)
+    """Of a batch's expert windows."""
+    episodes: int = Field(32, ge=1)
+    """Imagined in all, at least: every expert episode is copied equally often."""
+    disturbance: float = Field(0.3, ge=0.0)
+    """Standard deviation of the actions' disturbances; actions lie in [-1, 1]."""
     control_cost: float = Field(0.1, gt=0.0)
     discount: float = Field(0.99, gt=0.0, le=1.0)
 
@@ -183,7 +185,7 @@ class ReframeConfig(RunConfig):
     memory: MemoryConfig = MemoryConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
     dynamics: DynamicsConfig = DynamicsConfig()
-    steering: SteeringConfig = SteeringConfig()
+    recovery: RecoveryConfig = RecoveryConfig()
     transformer: TransformerConfig = TransformerConfig()
     mlp: MlpConfig = MlpConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -206,14 +208,14 @@ class ReframeConfig(RunConfig):
         return round(self.data.expert_share * self.train.batch_size)
 
     @property
+    def recoveries_in_batch(self) -> int:
+        """How many of the windows of experts are of recoveries."""
+        return round(self.recovery.share * self.experts_in_batch)
+
+    @property
     def retrieves(self) -> bool:
         """Whether the policy asks a memory at all."""
         return self.retrieval.source != "none"
-
-    @property
-    def steers(self) -> bool:
-        """Whether the policy's actions are mixed with an expert's answer at play."""
-        return self.steering.weight > 0.0
 
     @property
     def needs_autoencoder(self) -> bool:

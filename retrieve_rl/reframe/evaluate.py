@@ -9,7 +9,6 @@ import numpy as np
 from flax import nnx
 
 from retrieve_rl.errors import DataError
-from retrieve_rl.reframe import tracking as trackings
 from retrieve_rl.reframe.config import EnvConfig, ReframeConfig
 from retrieve_rl.reframe.data import TrainingData, load_training_data
 from retrieve_rl.reframe.memory import make_or_open
@@ -89,8 +88,7 @@ def trained_policy(
         raise DataError(f"{folder} was trained on other data than {data.inputs['dataset']['id']}")
     graphdef, params = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
     state = load_tree(path, init_state(params, make_optimizer(config)))
-    tracking = trackings.make_or_open(config, data, run) if config.steers else None
-    return TrainedPolicy(config, graphdef, state.params, memory, tracking)
+    return TrainedPolicy(config, graphdef, state.params, memory)
 
 
 def evaluate(config: ReframeConfig, run: Run, *, trained: Path) -> RunResult:
@@ -148,12 +146,10 @@ def _interval(values: np.ndarray) -> dict[str, float]:
 def _retrieval(
     policy: TrainedPolicy, data: TrainingData, rollouts: Rollouts
 ) -> dict[str, Any] | None:
-    steering = {"steering": policy.tracking.facts} if policy.tracking else {}
     if policy.memory is None:
-        return steering or None
+        return None
     report = {
         **policy.memory.facts,
-        **steering,
         "distance_scale": float(policy.memory.buffer.distance_scale),
         "mean_gate": rollouts.gate,
         "mean_closeness": rollouts.closeness,

@@ -18,8 +18,6 @@ from retrieve_rl.reframe.model import (
     uncorrected_output,
 )
 from retrieve_rl.reframe.recall import search, state_queries
-from retrieve_rl.reframe.steering import steer
-from retrieve_rl.reframe.tracking import OpenedTracking
 from retrieve_rl.reframe.windows import Window
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.training.state import Params, adamw
@@ -29,14 +27,12 @@ MemoryUse = Literal["neighbors", "random"]
 
 @dataclass(frozen=True)
 class TrainedPolicy:
-    """What acting needs. `memory` is None in an arm without one, `tracking` in one that does not
-    steer."""
+    """What acting needs. `memory` is None in an arm without one."""
 
     config: ReframeConfig
     graphdef: nnx.GraphDef
     params: Params
     memory: Memory | None
-    tracking: OpenedTracking | None = None
 
     def answer(
         self, window: Window, rng_key: PRNGKeyArray, source: MemoryUse | None = None
@@ -44,23 +40,8 @@ class TrainedPolicy:
         """The policy's output at the last step of each window: arrays [B, 1, ...].
 
         `source` replaces the arm's own `retrieval.source`, to ask what the same policy does with
-        random neighbors; it is not steered then.
+        random neighbors.
         """
-        if source is None and self.tracking is not None:
-            output = self._unsteered(window, rng_key, None)
-            steered = steer(
-                self.tracking.tracking,
-                window.observations[:, -1],
-                output.actions[:, -1],
-                weight=self.config.steering.weight,
-                gain_scale=self.config.steering.gain_scale,
-            )
-            return output._replace(actions=steered.actions[:, None])
-        return self._unsteered(window, rng_key, source)
-
-    def _unsteered(
-        self, window: Window, rng_key: PRNGKeyArray, source: MemoryUse | None
-    ) -> PolicyOutput:
         retrieval = self.config.retrieval
         if source is not None and self.memory is not None:
             retrieval = retrieval.model_copy(update={"source": source})

@@ -1,4 +1,4 @@
-"""The story of a policy's training: data, memory, neighbors, gradient steps, evaluation."""
+"""The story of a policy's training: data, memory, recoveries, neighbors, steps, evaluation."""
 
 import time
 from functools import partial
@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
 from retrieve_rl.reframe import memory as memories
-from retrieve_rl.reframe import tracking as trackings
+from retrieve_rl.reframe import recoveries as recovery_files
 from retrieve_rl.reframe.amb import AssociativeMemoryBuffer
 from retrieve_rl.reframe.config import ReframeConfig
 from retrieve_rl.reframe.data import TrainingData, load_training_data
@@ -27,9 +27,10 @@ from retrieve_rl.reframe.policy import (
     new_policy,
 )
 from retrieve_rl.reframe.recall import HiddenGroups, hide_own_trajectory, recall_table
+from retrieve_rl.reframe.recoveries import Recoveries
 from retrieve_rl.reframe.report import make_result
-from retrieve_rl.reframe.tracking import OpenedTracking
 from retrieve_rl.reframe.windows import (
+    Counts,
     StepTable,
     concatenate,
     gather_window,
@@ -50,7 +51,7 @@ class TrainInputs(NamedTuple):
     """Arrays that every train step reads and none changes.
 
     Attributes:
-      table: the data set's steps, then the experts'.
+      table: the data set's steps, then the experts', then recoveries.
       memory: the frozen buffer; None in an arm without one.
       neighbors: [S, K] for every row of the table, where the query is frozen.
       hidden: what is hidden from every row of the table.
@@ -62,14 +63,27 @@ class TrainInputs(NamedTuple):
     hidden: HiddenGroups | None
 
 
+def counts_of(data: TrainingData, recoveries: Recoveries | None) -> Counts:
+    """The rows of the table that `make_inputs` joins."""
+    imagined = recoveries.steps.num_steps if recoveries else 0
+    return Counts(data.data.num_steps, data.experts.num_steps, imagined)
+
+
 def make_inputs(
-    config: ReframeConfig, data: TrainingData, memory: Memory | None, run: Run
+    config: ReframeConfig,
+    data: TrainingData,
+    memory: Memory | None,
+    run: Run,
+    recoveries: Recoveries | None = None,
 ) -> TrainInputs:
     """Joins the tables and, for a frozen query, finds every row's neighbors once."""
-    table = concatenate([data.data, data.experts])
+    taught, in_memory = data.experts, data.experts.trajectories
+    if recoveries is not None:
+        taught = concatenate([data.experts, recoveries.steps])
+        in_memory = np.concatenate([in_memory, recoveries.of_experts(data.experts)])
+    table = concatenate([data.data, taught])
     if memory is None:
         return TrainInputs(table, None, None, None)
-    taught, in_memory = data.experts, data.experts.trajectories
     if config.retrieval.learns_on == "all":
         taught = table
         in_memory = np.concatenate([np.full(data.data.num_steps, -1, np.int32), in_memory])
@@ -93,21 +107,20 @@ def make_inputs(
 
 
 def sample_batch(
-    config: ReframeConfig, num_data: int, inputs: TrainInputs, rng_key: PRNGKeyArray
+    config: ReframeConfig, counts: Counts, inputs: TrainInputs, rng_key: PRNGKeyArray
 ) -> Batch:
     """Windows of the data set and, at `data.expert_share`, of the experts, with their neighbors."""
-    table = inputs.table
-    last_rows = sample_rows(
-        rng_key,
-        num_data=num_data,
-        num_experts=table.num_steps - num_data,
-        from_experts=config.experts_in_batch,
-        batch_size=config.train.batch_size,
+    table, imagined = inputs.table, config.recoveries_in_batch
+    batch = Counts(
+        data=config.train.batch_size - config.experts_in_batch,
+        experts=config.experts_in_batch - imagined,
+        recoveries=imagined,
     )
+    last_rows = sample_rows(rng_key, counts, batch)
     rows, mask = window_rows(table, last_rows, config.train.context_len)
     window = gather_window(table, rows, mask)
     if config.retrieval.learns_on == "experts":
-        rows = jnp.maximum(rows[: config.experts_in_batch] - num_data, 0)
+        rows = jnp.maximum(rows[: config.experts_in_batch] - counts.data, 0)
     if inputs.neighbors is not None:
         neighbors = Neighbors(*(part[rows] for part in inputs.neighbors))
         return Batch(window, neighbors, None)
@@ -117,11 +130,11 @@ def sample_batch(
     return Batch(window, None, None)
 
 
-@partial(jax.jit, static_argnames=("config", "graphdef", "num_data", "num_steps", "mesh"))
+@partial(jax.jit, static_argnames=("config", "graphdef", "counts", "num_steps", "mesh"))
 def _train_steps(
     config: ReframeConfig,
     graphdef: nnx.GraphDef,
-    num_data: int,
+    counts: Counts,
     num_steps: int,
     state: TrainState,
     inputs: TrainInputs,
@@ -132,7 +145,7 @@ def _train_steps(
         state,
         rng_key,
         num_steps=num_steps,
-        sample_fn=partial(sample_batch, config, num_data, inputs),
+        sample_fn=partial(sample_batch, config, counts, inputs),
         loss_fn=partial(policy_loss, config, graphdef, inputs.memory),
         optimizer=make_optimizer(config),
         mesh=mesh,
@@ -144,7 +157,7 @@ def fit(
     data: TrainingData,
     memory: Memory | None,
     run: Run,
-    tracking: OpenedTracking | None = None,
+    recoveries: Recoveries | None = None,
 ) -> tuple[TrainedPolicy, dict[str, float]]:
     """Trains for `train.steps` steps from the newest checkpoint; returns the last metrics too.
 
@@ -156,16 +169,16 @@ def fit(
     start, metrics = restore(run.folder, init_state(params, make_optimizer(config)))
     if int(start.step) >= config.train.steps:
         if config.train.steps == 0:
-            save(config, data, memory, run.folder, start, metrics)
-        return TrainedPolicy(config, graphdef, start.params, memory, tracking), metrics
+            save(config, data, memory, recoveries, run.folder, start, metrics)
+        return TrainedPolicy(config, graphdef, start.params, memory), metrics
     mesh = mesh_of(run.devices)
-    start, inputs = replicated((start, make_inputs(config, data, memory, run)), mesh)
+    inputs = make_inputs(config, data, memory, run, recoveries)
+    start, inputs = replicated((start, inputs), mesh)
+    counts = counts_of(data, recoveries)
     rng_key = jax.random.fold_in(jax.random.key(config.seed), 5)
 
     def step_fn(state: TrainState, num_steps: int) -> tuple[TrainState, Metrics]:
-        return _train_steps(
-            config, graphdef, data.data.num_steps, num_steps, state, inputs, rng_key, mesh
-        )
+        return _train_steps(config, graphdef, counts, num_steps, state, inputs, rng_key, mesh)
 
     state, metrics = train_in_run(
         run,
@@ -176,15 +189,16 @@ def fit(
         steps_at_once=_STEPS_AT_ONCE,
         checkpoint_every=config.train.checkpoint_every,
         step_fn=step_fn,
-        save=partial(save, config, data, memory, run.folder),
+        save=partial(save, config, data, memory, recoveries, run.folder),
     )
-    return TrainedPolicy(config, graphdef, state.params, memory, tracking), metrics
+    return TrainedPolicy(config, graphdef, state.params, memory), metrics
 
 
 def save(
     config: ReframeConfig,
     data: TrainingData,
     memory: Memory | None,
+    recoveries: Recoveries | None,
     folder: Path,
     state: TrainState,
     metrics: dict[str, float],
@@ -199,6 +213,8 @@ def save(
     made_from = {name: data.inputs[name]["sha256"] for name in ("dataset", "experts")}
     if memory is not None:
         made_from["memory"] = memory.facts["sha256"]
+    if recoveries is not None:
+        made_from["recoveries"] = recoveries.facts["sha256"]
     checkpoints.save_checkpoint(
         folder / "checkpoints", int(state.step), state, made_from=made_from, metadata=metadata
     )
@@ -214,15 +230,18 @@ def train_policy(config: ReframeConfig, run: Run) -> RunResult:
     began = time.perf_counter()
     data = load_training_data(config, run.reporter, run.stop)
     memory = memories.make_or_open(config, data, run) if config.retrieves else None
-    tracking = trackings.make_or_open(config, data, run) if config.steers else None
+    recoveries = None
+    if config.recoveries_in_batch:
+        recoveries = recovery_files.make_or_open(config, data, run)
     prepared = time.perf_counter()
-    policy, metrics = fit(config, data, memory, run, tracking)
+    policy, metrics = fit(config, data, memory, run, recoveries)
     trained = time.perf_counter()
     evaluation = evaluate_policy(policy, data, run)
     training = {
         "steps": config.train.steps,
         "parameters": count_parameters(policy.params),
         "last_metrics": metrics,
+        "recoveries": recoveries.facts if recoveries else None,
         **checkpoints.trained_facts(run.folder / "checkpoints", config.train.steps),
     }
     timings = {"prepare_seconds": prepared - began, "train_seconds": trained - prepared}

@@ -96,18 +96,31 @@ def concatenate(tables: list[StepTable]) -> StepTable:
     return StepTable(*(np.concatenate(columns) for columns in zip(*numbered, strict=True)))
 
 
-def sample_rows(
-    rng_key: PRNGKeyArray, *, num_data: int, num_experts: int, from_experts: int, batch_size: int
-) -> Int[Array, " B"]:
-    """Last rows of a batch of windows: `from_experts` of them among the expert rows.
+class Counts(NamedTuple):
+    """How many rows, or windows, are of what; a table holds them in this order."""
 
-    The table holds `num_data` rows of the data set and then `num_experts` rows of experts. Rows
-    are drawn uniformly, hence episodes in proportion to their length.
+    data: int
+    experts: int
+    recoveries: int = 0
+
+
+def sample_rows(rng_key: PRNGKeyArray, table: Counts, batch: Counts) -> Int[Array, " B"]:
+    """Last rows of a batch of windows: those of experts, of recoveries, then of the data set.
+
+    Rows are drawn uniformly, hence episodes in proportion to their length.
     """
-    data_key, expert_key = jax.random.split(rng_key)
-    expert_rows = num_data + jax.random.randint(expert_key, (from_experts,), 0, max(num_experts, 1))
-    data_rows = jax.random.randint(data_key, (batch_size - from_experts,), 0, max(num_data, 1))
-    return jnp.concatenate([expert_rows, data_rows])
+    data_key, expert_key, recovery_key = jax.random.split(rng_key, 3)
+    drawn = [
+        (expert_key, table.data, table.experts, batch.experts),
+        (recovery_key, table.data + table.experts, table.recoveries, batch.recoveries),
+        (data_key, 0, table.data, batch.data),
+    ]
+    return jnp.concatenate(
+        [
+            first + jax.random.randint(key, (count,), 0, max(rows, 1))
+            for key, first, rows, count in drawn
+        ]
+    )
 
 
 def window_rows(

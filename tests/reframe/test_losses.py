@@ -11,7 +11,7 @@ from flax import nnx
 from retrieve_rl.nn.dropout import DropoutStream
 from retrieve_rl.reframe.losses import Batch, masked_squared_error, policy_loss
 from retrieve_rl.reframe.policy import new_policy
-from retrieve_rl.reframe.train import make_inputs, sample_batch
+from retrieve_rl.reframe.train import counts_of, make_inputs, sample_batch
 
 
 def test_worked_by_hand():
@@ -42,7 +42,7 @@ def setup(request, tiny, make_data, make_memory, make_shared_run):
     memory = make_memory(data.experts, keys if request.param == "learned" else None)
     memory = memory if config.retrieves else None
     inputs = jax.device_put(make_inputs(config, data, memory, make_shared_run()))
-    batch = jax.jit(partial(sample_batch, config, data.data.num_steps))(inputs, jax.random.key(0))
+    batch = jax.jit(partial(sample_batch, config, counts_of(data, None)))(inputs, jax.random.key(0))
     graphdef, params = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
     return config, graphdef, params, inputs.memory, batch
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from retrieve_rl.reframe.windows import (
+    Counts,
     concatenate,
     fit_normalizer,
     gather_window,
@@ -48,27 +49,33 @@ def test_a_window_never_crosses_an_episode_and_its_last_step_is_real(make_table)
 
 def test_longer_episodes_are_drawn_more_often(make_table):
     table = make_table([10, 30, 60])
-    rows = sample_rows(
-        jax.random.key(0), num_data=100, num_experts=0, from_experts=0, batch_size=20_000
-    )
+    rows = sample_rows(jax.random.key(0), Counts(100, 0), Counts(20_000, 0))
     shares = np.bincount(table.trajectories[rows]) / 20_000
     np.testing.assert_allclose(shares, [0.1, 0.3, 0.6], atol=0.015)
 
 
 def test_experts_come_first_and_in_their_share():
-    counts = {"num_data": 50, "num_experts": 7, "batch_size": 400}
-    rows = np.asarray(sample_rows(jax.random.key(0), **counts, from_experts=300))
+    table, batch = Counts(50, 7), Counts(100, 300)
+    rows = np.asarray(sample_rows(jax.random.key(0), table, batch))
     assert set(rows[:300]) == set(range(50, 57)) and set(rows[300:]) <= set(range(50))
-    assert np.all(np.asarray(sample_rows(jax.random.key(1), **counts, from_experts=0)) < 50)
-    again = np.asarray(sample_rows(jax.random.key(0), **counts, from_experts=300))
-    other = np.asarray(sample_rows(jax.random.key(2), **counts, from_experts=300))
+    assert np.all(np.asarray(sample_rows(jax.random.key(1), table, Counts(400, 0))) < 50)
+    again = np.asarray(sample_rows(jax.random.key(0), table, batch))
+    other = np.asarray(sample_rows(jax.random.key(2), table, batch))
     np.testing.assert_array_equal(rows, again)
     assert np.any(rows != other)
 
 
+def test_recoveries_stand_between_experts_and_data():
+    rows = np.asarray(sample_rows(jax.random.key(0), Counts(50, 7, 9), Counts(30, 200, 300)))
+    assert set(rows[:200]) == set(range(50, 57)) and set(rows[200:500]) == set(range(57, 66))
+    assert set(rows[500:]) <= set(range(50))
+    without = np.asarray(sample_rows(jax.random.key(0), Counts(50, 7), Counts(30, 200)))
+    np.testing.assert_array_equal(without, np.concatenate([rows[:200], rows[500:]]))
+
+
 def test_expert_and_data_rows_are_drawn_apart():
-    counts = {"num_data": 1000, "num_experts": 1000, "batch_size": 2000}
-    rows = np.asarray(sample_rows(jax.random.key(0), **counts, from_experts=1000))
+    rows = sample_rows(jax.random.key(0), Counts(1000, 1000), Counts(1000, 1000))
+    rows = np.asarray(rows)
     assert abs(np.corrcoef(rows[:1000], rows[1000:])[0, 1]) < 0.15
 
 

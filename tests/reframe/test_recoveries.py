@@ -1,4 +1,4 @@
-"""Steering: costs as products, regulation against SciPy, a path that is come back to."""
+"""Recoveries: regulation against SciPy, deviations by hand, whose copy a step is."""
 
 from typing import NamedTuple
 
@@ -12,10 +12,10 @@ from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe.config import DynamicsConfig, resolve
 from retrieve_rl.reframe.data import load_training_data
 from retrieve_rl.reframe.dynamics import one_step_error, train_dynamics, transitions
-from retrieve_rl.reframe.steering import Tracking, cost_features, cost_keys, steer
-from retrieve_rl.reframe.tracking import Linear, linearize, make_or_open, regulate, track
-from retrieve_rl.reframe.train import train_policy
-from retrieve_rl.reframe.windows import StepTable
+from retrieve_rl.reframe.recoveries import Recoveries, deviations, imagine, make_or_open
+from retrieve_rl.reframe.regulation import Linear, linearize, regulate
+from retrieve_rl.reframe.train import counts_of, make_inputs, train_policy
+from retrieve_rl.reframe.windows import Counts, StepTable, concatenate
 from retrieve_rl.results import Run
 from retrieve_rl.signals import StopRequest
 
@@ -40,16 +40,6 @@ def upright(num_steps, episodes=1):
         timesteps=np.tile(np.arange(num_steps, dtype=np.int32), episodes),
         trajectories=np.repeat(np.arange(episodes, dtype=np.int32), num_steps),
     )
-
-
-def test_costs_are_products_of_keys_and_features():
-    rng = np.random.default_rng(0)
-    z, q, root = (rng.normal(size=shape) for shape in ((5, 3), (4, 3), (5, 3, 3)))
-    costs = root @ np.swapaxes(root, 1, 2)
-    difference = q[:, None] - z
-    expected = np.einsum("qno,nop,qnp->qn", difference, costs, difference)
-    told = cost_features(jnp.asarray(q)) @ cost_keys(jnp.asarray(z), jnp.asarray(costs)).T
-    np.testing.assert_allclose(told, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_far_from_the_end_regulation_is_the_one_without_an_end():
@@ -80,46 +70,59 @@ def test_derivatives_are_those_of_the_model_in_the_experts_units():
     np.testing.assert_allclose(linear.b[1], B / spread[:, None], rtol=1e-5)
 
 
-@pytest.mark.parametrize("weight, holds", [(0.0, False), (1.0, True)])
-def test_a_deviation_is_brought_back(weight, holds):
-    tracking = track(Pendulum(), upright(50), 0.1, 0.99)
-    state = np.array([[0.05, 0.02]], np.float32)
-    for _ in range(200):
-        idle = jnp.zeros((1, 1))
-        action = steer(tracking, state, idle, weight=weight, gain_scale=1.0).actions
-        state = state @ A.T + np.asarray(action) @ B.T
-    assert (np.abs(state).max() < 1e-3) == holds
+def test_deviations_by_hand():
+    """The first step of an episode is on the path; then d' = (A + B K) d + B noise."""
+    linear = Linear(*(jnp.tile(matrix, (4, 1, 1)) for matrix in (A, B)))
+    gains = jnp.tile(jnp.array([[[-1.0, 0.0]]]), (4, 1, 1))
+    noise = jnp.array([[[1.0]], [[0.5]], [[1.0]], [[9.0]]])
+    last = jnp.array([False, False, True, True])
+    found = np.asarray(deviations(linear, gains, last, noise))[:, 0]
+    closed = A + B @ np.array([[-1.0, 0.0]])
+    second = B[:, 0]
+    third = closed @ second + 0.5 * B[:, 0]
+    np.testing.assert_allclose(found, [[0, 0], second, third, [0, 0]], atol=1e-6)
 
 
-def test_the_step_that_is_cheapest_to_come_back_to_is_followed():
-    z = jnp.array([[0.0, 0.0], [1.0, 0.0]])
-    cheap, dear = np.diag([0.1, 0.1]), np.diag([10.0, 0.1])
-    gains = jnp.array([[[1.0, 0.0]], [[2.0, 0.0]]])
-    tracking = Tracking(
-        center=jnp.zeros(2),
-        spread=jnp.full(2, 2.0),
-        observations=z,
-        actions=jnp.array([[0.5], [-0.5]]),
-        gains=gains,
-        cost_keys=cost_keys(z, jnp.asarray(np.stack([cheap, dear]))),
-    )
-    told = steer(
-        tracking,
-        jnp.array([[1.6, 0.0], [2.0, 0.0], [-0.4, 0.0]]),
-        jnp.array([[0.0], [0.2], [0.4]]),
-        weight=0.5,
-        gain_scale=0.5,
-    )
-    # z = 0.8 is nearer to the second step; 0.064 is less than 0.4.
-    np.testing.assert_array_equal(told.rows, [0, 1, 0])
-    np.testing.assert_allclose(told.actions, [[0.45], [-0.15], [0.4]], atol=1e-6)
+def test_answered_deviations_stay_small_and_unanswered_ones_grow():
+    steps = 200
+    linear = Linear(*(jnp.tile(matrix, (steps, 1, 1)) for matrix in (A, B)))
+    gains = regulate(linear, jnp.zeros(steps, int), 0.1, 0.99).gains
+    noise = 0.1 * jax.random.normal(jax.random.key(0), (steps, 8, 1))
+    last = jnp.arange(steps) == steps - 1
+    answered = np.asarray(deviations(linear, gains, last, noise))
+    left_alone = np.asarray(deviations(linear, 0.0 * gains, last, noise))
+    assert 0.01 < np.std(answered[10:]) < 0.2 < 1.0 < np.std(left_alone[50:])
 
 
-def test_the_end_of_an_episode_is_not_followed():
-    tracking = track(Pendulum(), upright(10, episodes=2), 0.1, 0.99)
-    features = cost_features(jnp.ones((1, 2)))
-    costs = np.asarray(features @ tracking.cost_keys.T)[0]
-    np.testing.assert_array_equal(np.flatnonzero(costs < 1e6), [0, 1, 2, 3, 4, 10, 11, 12, 13, 14])
+@pytest.fixture
+def config():
+    settings = ("recovery.disturbance=0.1",)
+    return resolve("hopper-medium", preset="smoke", settings=settings)
+
+
+def test_recoveries_are_the_experts_episodes_off_their_path(config):
+    experts = moving(60, 0)
+    key = jax.random.key(1)
+    found = imagine(config, Pendulum(), experts, 3, key)
+    assert found.num_steps == 180
+    np.testing.assert_array_equal(found.trajectories, np.repeat([0, 1, 2], 60))
+    np.testing.assert_array_equal(found.timesteps, np.tile(experts.timesteps, 3))
+    away = found.observations.reshape(3, 60, 2) - experts.observations
+    assert not away[:, 0].any() and np.all(np.abs(away[:, 1:]).max(axis=(1, 2)) > 1e-3)
+    assert np.abs(found.actions).max() <= 1.0
+    assert np.any(away[0] != away[1])
+    calm = config.recovery.model_copy(update={"disturbance": 0.0})
+    still = imagine(config.model_copy(update={"recovery": calm}), Pendulum(), experts, 1, key)
+    np.testing.assert_allclose(still.observations, experts.observations, atol=1e-6)
+    np.testing.assert_allclose(still.actions, experts.actions, atol=1e-6)
+
+
+def test_a_copy_is_of_its_experts_episode(config):
+    experts = upright(10, episodes=2)
+    steps = imagine(config, Pendulum(), experts, 3, jax.random.key(0))
+    np.testing.assert_array_equal(steps.trajectories, np.repeat(np.arange(6), 10))
+    origins = Recoveries(steps, 3, {}).of_experts(experts)
+    np.testing.assert_array_equal(origins, np.tile(np.repeat([0, 1], 10), 3))
 
 
 def moving(num_steps, seed):
@@ -153,17 +156,36 @@ def test_no_transition_leaves_its_episode():
 
 
 @pytest.mark.slow
-def test_a_steered_run_ends_with_what_steered_it(short_data, tmp_path):
+def test_a_run_learns_from_recoveries_and_tells_which(short_data, tmp_path):
     settings = ("backbone=mlp", "train.steps=2", "memory.steps=2", "dynamics.steps=2")
-    small = ("dynamics.width=8", "evaluate.episodes=2", "data.num_experts=1")
-    config = resolve(
-        "hopper-medium", preset="smoke", arm="reframe-steered", settings=(*settings, *small)
-    )
+    small = ("dynamics.width=8", "evaluate.episodes=2", "data.num_experts=2")
+    settings = (*settings, *small, "recovery.share=0.5", "recovery.episodes=3")
+    config = resolve("hopper-medium", preset="smoke", settings=settings)
     run = Run(tmp_path / "run", tmp_path, Reporter(-1), StopRequest())
     run.folder.mkdir()
     result = train_policy(config, run)
     data = load_training_data(config, run.reporter)
     opened = make_or_open(config, data, run)
-    assert result.retrieval["steering"] == opened.facts
-    assert opened.tracking.gains.shape == (data.experts.num_steps, 3, 11)
+    assert result.training["recoveries"] == opened.facts
+    assert opened.copies == 2 and opened.steps.num_steps == 2 * data.experts.num_steps
     assert result.outcomes[0]["return_raw"] > 0
+
+
+def test_neighbors_of_a_recovery_are_of_other_episodes(
+    tiny, make_data, make_memory, make_shared_run
+):
+    config, data = tiny(retrieval={"query": "observation"}), make_data()
+    memory, copies = make_memory(data.experts), 2
+    steps = concatenate([data.experts] * copies)
+    recoveries = Recoveries(steps, copies, {})
+    inputs = make_inputs(config, data, memory, make_shared_run(), recoveries)
+    count = data.experts.num_steps
+    assert inputs.table.num_steps == data.data.num_steps + 3 * count
+    assert counts_of(data, recoveries) == Counts(data.data.num_steps, count, copies * count)
+    found = np.asarray(inputs.neighbors.indices)
+    np.testing.assert_array_equal(found[count : 2 * count], found[:count])
+    own = (
+        memory.buffer.trajectories[np.maximum(found, 0)]
+        == np.tile(data.experts.trajectories, 1 + copies)[:, None]
+    )
+    assert not np.any(own & (found >= 0))
