@@ -7,6 +7,7 @@ What is on its way to `path`, or on its way out, lies beside it under a name tha
 import contextlib
 import ctypes
 import errno
+import fcntl
 import os
 import shutil
 import tempfile
@@ -21,7 +22,7 @@ _NOT_HERE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """Replaces `path` by this content.
+    """Replaces `path` by this content; deletes what writers of it that died have left.
 
     Raises:
       ResourceError: the disk is full; nothing is left at `path` that was not there before.
@@ -29,14 +30,15 @@ def write_file(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
     with disk_errors(path):
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path.name))
+        _remove_orphans(path)
+        descriptor, temporary = _locked_temporary(path)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
+                os.chmod(temporary, 0o666 & ~_umask())
+                os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
@@ -168,6 +170,26 @@ def _moved_aside(path: Path, of: Path) -> Path:
         aside.rmdir()
         raise
     return aside
+
+
+def _locked_temporary(path: Path) -> tuple[int, str]:
+    """A new, empty file beside `path`, open and locked, and its name."""
+    while True:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path.name))
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.path.exists(temporary):
+            return descriptor, temporary
+        os.close(descriptor)  # Another writer took it for an orphan before it was locked.
+
+
+def _remove_orphans(path: Path) -> None:
+    """Deletes the temporary files of `path` whose writers are dead: nobody holds their locks."""
+    for found in path.parent.iterdir():
+        if not found.name.startswith(_prefix(path.name)) or not found.is_file():
+            continue
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), open(found, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            found.unlink(missing_ok=True)
 
 
 def _prefix(name: str) -> str:

@@ -1,6 +1,7 @@
 """Artifacts appear whole or not at all, and are refused when a byte is not what was written."""
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -170,6 +171,21 @@ def test_a_file_is_replaced_whole(path, monkeypatch):
             with pytest.raises(OSError):
                 artifacts.write_file(path, "newer")
         assert path.read_bytes() == b"new" and list(path.parent.iterdir()) == [path]
+
+
+def test_what_a_dead_writer_left_is_deleted_and_that_of_a_living_one_is_not(path):
+    path.parent.mkdir(exist_ok=True)
+    orphan, living, of_another = (
+        path.with_name(f".{name}") for name in ("thing.tmp-1", "thing.tmp-2", "other.tmp-3")
+    )
+    for file in (orphan, living, of_another):
+        file.write_text("half")
+    with open(living) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        artifacts.write_file(path, "new")
+    assert sorted(path.parent.iterdir()) == sorted([path, living, of_another])
+    artifacts.write_file(path, "newer")
+    assert sorted(path.parent.iterdir()) == sorted([path, of_another])
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
