@@ -17,7 +17,7 @@ from retrieve_rl.config import (
     validate,
 )
 from retrieve_rl.go.play_config import PlayConfig
-from retrieve_rl.go.points import NUM_POINTS
+from retrieve_rl.go.points import NUM_MOVES, NUM_POINTS
 from retrieve_rl.go.policy_config import HeldOutConfig, ModelConfig, RetrievalConfig, TrainConfig
 from retrieve_rl.go.sources import BUNDLED, digest_of_records
 from retrieve_rl.retrieval.index import Kind
@@ -90,8 +90,9 @@ class EncoderConfig(Strict):
 class KeysConfig(Strict):
     """From features to keys."""
 
-    layer: Literal["points", "hidden"] = "points"
-    """Whose activations: the last layer with a board, or the one of the whole board."""
+    layer: Literal["points", "hidden", "moves"] = "points"
+    """Whose activations: the last layer with a board, the one of the whole board, or the predicted
+    moves' probabilities themselves (their square roots)."""
     dim: int = Field(64, ge=1)
     pca_positions: int = Field(50_000, ge=1)
     """Training positions, at most, that the principal components are fitted on."""
@@ -147,6 +148,7 @@ class GoConfig(RunConfig):
         widths = {
             "points": NUM_POINTS * self.encoder.head_channels,
             "hidden": self.encoder.feature_width,
+            "moves": NUM_MOVES,
         }
         if self.keys.dim > widths[self.keys.layer]:
             raise ValueError(

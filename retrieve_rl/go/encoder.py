@@ -40,6 +40,12 @@ class Prediction(NamedTuple):
     points: Float[Array, "B P"]
     hidden: Float[Array, "B H"]
 
+    @property
+    def moves(self) -> Float[Array, "B 82"]:
+        """Square roots of the moves' probabilities: squared distances are those of Hellinger, times
+        two."""
+        return jnp.sqrt(jax.nn.softmax(self.logits, axis=-1))
+
 
 class Encoder(nnx.Module):
     """A residual trunk, a narrow layer a point, a hidden layer over the whole board, two heads.
@@ -143,6 +149,6 @@ def features(
     komi: Float[np.ndarray, " N"],
     symmetry: int = 0,
 ) -> Float[np.ndarray, "N F"]:
-    """The activations of a layer, "points" or "hidden", for at least one host position."""
+    """The activations of a layer, as `KeysConfig` names it, for at least one host position."""
     told = predictions(encoder, positions, komi, symmetry)
     return np.concatenate([getattr(one, layer) for one in told])

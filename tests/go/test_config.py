@@ -63,6 +63,7 @@ def test_what_only_a_policy_reads_leaves_the_index_as_it_is():
     [
         (["encoder.channel=3"], "did you mean encoder.channels"),
         (["keys.dim=512", 'keys.layer="hidden"'], "256 features of layer hidden"),
+        (["keys.dim=128", "keys.layer=moves"], "82 features of layer moves"),
         (["data.sources=[{held_out=false}]"], "held_out = true"),
         (['data.sources=[{file="a.sgf"}]'], "sha256"),
         (["retrieval.num_neighbors=11"], "more than the index.num_neighbors 10"),

@@ -13,7 +13,7 @@ from flax import nnx
 from retrieve_rl.errors import DataError, Interrupted
 from retrieve_rl.go.config import EncoderConfig
 from retrieve_rl.go.data import split_data
-from retrieve_rl.go.encoder import features, new_encoder
+from retrieve_rl.go.encoder import Prediction, features, new_encoder
 from retrieve_rl.go.losses import (
     Targets,
     encoder_loss,
@@ -99,7 +99,7 @@ def test_it_learns_who_wins(go_data, go_encoder):
     assert nothing["never_seen"] == {"positions": 0}
 
 
-@pytest.mark.parametrize("layer, width", [("hidden", 16), ("points", 81 * 8)])
+@pytest.mark.parametrize("layer, width", [("hidden", 16), ("points", 81 * 8), ("moves", 82)])
 def test_features_do_not_depend_on_their_company(go_data, go_encoder, layer, width):
     rows = go_data.training_rows[:300]
     positions, komi = go_data.store.positions.take(rows), go_data.komi(rows)
@@ -113,3 +113,11 @@ def test_a_part_of_the_split_without_positions_is_refused(go_config, go_data):
     shares = go_config.data.model_copy(update={"test_share": 1e-9})
     with pytest.raises(DataError, match="bring more games"):
         split_data(go_config.model_copy(update={"data": shares}), go_data.store)
+
+
+def test_moves_are_compared_by_their_probabilities():
+    """Half of |a - b|^2 is one less the sum of sqrt(p q)."""
+    logits = jnp.log(jnp.array([[0.5, 0.5, 0.0], [0.5, 0.0, 0.5], [0.0, 0.5, 0.5]]))
+    nothing = jnp.zeros((3, 1))
+    moves = Prediction(logits, nothing[:, 0], nothing, nothing).moves
+    np.testing.assert_allclose(moves @ moves.T, 0.5 * np.eye(3) + 0.5, atol=1e-6)
