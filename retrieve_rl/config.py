@@ -9,7 +9,7 @@ import difflib
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -152,6 +152,15 @@ def validate(model: type[Model], values: Mapping[str, Any], *, source: str) -> M
         raise UsageError(f"{source}: {_explain(model, error)}") from None
     except (TypeError, ValueError) as error:
         raise UsageError(f"{source}: {error}") from None
+
+
+def settings_of(config: Strict, without: Collection[str] = ()) -> dict[str, Any]:
+    """What a config says beyond its defaults, as strict JSON: hashes are of this.
+
+    So a new field, at its default, leaves the hash of every config as it was. Whoever changes a
+    default raises the paper's RESULTS_VERSION, since the same settings then mean something else.
+    """
+    return config.model_dump(mode="json", exclude_defaults=True, exclude=set(without))
 
 
 def digest(values: Mapping[str, Any]) -> str:

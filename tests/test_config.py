@@ -6,7 +6,15 @@ import pytest
 from pydantic import Field
 
 from retrieve_rl import config
-from retrieve_rl.config import Strict, digest, merge, parse_setting, read_toml, validate
+from retrieve_rl.config import (
+    Strict,
+    digest,
+    merge,
+    parse_setting,
+    read_toml,
+    settings_of,
+    validate,
+)
 from retrieve_rl.errors import UsageError
 
 
@@ -23,6 +31,12 @@ class Whole(Strict):
 
 def check(values):
     return validate(Whole, values, source="test")
+
+
+def test_settings_are_what_differs_from_the_defaults():
+    assert settings_of(check({"train": {"steps": 10, "rate": 0.5}})) == {"train": {"rate": 0.5}}
+    assert settings_of(check({"task": "a"})) == {}
+    assert settings_of(check({"task": "b"}), without=["task"]) == {}
 
 
 def test_a_later_layer_wins_key_by_key():

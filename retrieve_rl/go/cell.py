@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from retrieve_rl.config import settings_of
 from retrieve_rl.go.bundled import bundled_records
 from retrieve_rl.go.config import GoConfig
 from retrieve_rl.go.match_games import PlayedGame, played_games_of
@@ -19,15 +20,18 @@ _MEASURES = {
 
 
 def identity(config: GoConfig) -> dict[str, Any]:
-    """The config without folders, and without a match where none is played; every source has its
+    """The settings without folders, and without a match where none is played; every source has its
     digest, the bundled games too."""
-    facts = config.model_dump(mode="json", exclude=set() if config.plays else {"play"})
+    settings = settings_of(config, () if config.plays else ("play",))
     sources = [
-        {**source, "sha256": source["sha256"] or digest_of_records(bundled_records().path)}
-        for source in facts["data"]["sources"]
+        {
+            **settings_of(source),
+            "sha256": source.sha256 or digest_of_records(bundled_records().path),
+        }
+        for source in config.data.sources
     ]
-    data = {name: value for name, value in facts["data"].items() if name != "folder"}
-    return {**facts, "data": {**data, "sources": sources}}
+    data = {name: value for name, value in settings.get("data", {}).items() if name != "folder"}
+    return {**settings, "data": {**data, "sources": sources}}
 
 
 def digests(result: RunResult) -> dict[str, str]:

@@ -14,6 +14,7 @@ from retrieve_rl.config import (
     layers_of,
     merge,
     read_toml,
+    settings_of,
     validate,
 )
 from retrieve_rl.go.play_config import PlayConfig
@@ -170,12 +171,12 @@ class GoConfig(RunConfig):
 
 def config_hash(config: GoConfig) -> str:
     """Hash of all that determines the numbers of a policy's run."""
-    return _hash(config.model_dump(mode="json", exclude=set(_OF_STUDY)))
+    return _hash(settings_of(config, _OF_STUDY))
 
 
 def judgment_hash(config: GoConfig) -> str:
     """Hash of all that determines how a study judges a policy."""
-    return _hash(config.model_dump(mode="json")) if config.plays else config_hash(config)
+    return _hash(settings_of(config)) if config.plays else config_hash(config)
 
 
 def index_config(config: GoConfig) -> dict[str, Any]:
@@ -187,13 +188,13 @@ def index_config(config: GoConfig) -> dict[str, Any]:
 
 def index_config_hash(config: GoConfig) -> str:
     """Hash of all that determines the numbers of a run of build-index."""
-    return _hash(index_config(config))
+    settings = settings_of(config, (*_OF_POLICY, *_OF_STUDY))
+    return _hash({**settings, "arm": DEFAULT_ARM, "of": "index"})
 
 
-def _hash(facts: dict[str, Any]) -> str:
-    facts = {**facts, "data": {**facts["data"]}}
-    del facts["data"]["folder"]
-    return digest({"results_version": RESULTS_VERSION, **facts})
+def _hash(settings: dict[str, Any]) -> str:
+    data = {name: value for name, value in settings.get("data", {}).items() if name != "folder"}
+    return digest({"results_version": RESULTS_VERSION, **settings, "data": data})
 
 
 def resolve(

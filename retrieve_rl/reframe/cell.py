@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieve_rl import artifacts
+from retrieve_rl.config import settings_of
 from retrieve_rl.errors import DataError
 from retrieve_rl.reframe.config import ReframeConfig
 from retrieve_rl.reframe.d4rl import copy_path
@@ -15,14 +16,15 @@ _MEASURES = ("return_raw", "normalized_score_100", "length")
 
 
 def identity(config: ReframeConfig) -> dict[str, Any]:
-    """The config with its data named by recipe and version, or by digest, instead of a path.
+    """The settings, with the data named by recipe and version, or by digest, instead of a path.
 
     Raises:
       DataError: a file of data is not there.
     """
-    facts = config.model_dump(mode="json")
+    settings = settings_of(config)
     names = {"dataset": config.data.dataset_id, "experts": config.data.experts_id}
-    return {**facts, "data": {**facts["data"], **{k: _version(v) for k, v in names.items()}}}
+    data = {**settings.get("data", {}), **{k: _version(v) for k, v in names.items()}}
+    return {**settings, "data": data}
 
 
 def digests(result: RunResult) -> dict[str, str]:

@@ -13,6 +13,7 @@ from retrieve_rl.config import (
     layers_of,
     merge,
     read_toml,
+    settings_of,
     validate,
 )
 from retrieve_rl.errors import UsageError
@@ -230,7 +231,7 @@ class ReframeConfig(RunConfig):
 
 def config_hash(config: ReframeConfig) -> str:
     """Hash of all that determines the numbers of a run."""
-    return digest({"results_version": RESULTS_VERSION, **config.model_dump(mode="json")})
+    return digest({"results_version": RESULTS_VERSION, **settings_of(config)})
 
 
 def default_experts(dataset: str) -> str | None:
