@@ -1,5 +1,7 @@
 """The rules: cases worked by hand, and random games beside sgfmill's board and pgx."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -254,14 +256,22 @@ def test_ten_thousand_random_games_agree_with_pgx():
         agrees_with_pgx(num_games=1000, seed=seed)
 
 
-def agrees_with_pgx(num_games, seed):
-    """Random games beside pgx, but for three rules of its own: a repetition is played and loses
-    at once, the game ends after 162 plies, and so it does after two passes."""
+@cache
+def pgx_functions():
+    """init and step, compiled once."""
     import jax
     from pgx.go import Go
 
     env = Go(size=9, komi=7.0)
-    init, step = jax.jit(jax.vmap(env.init)), jax.jit(jax.vmap(env.step))
+    return jax.jit(jax.vmap(env.init)), jax.jit(jax.vmap(env.step))
+
+
+def agrees_with_pgx(num_games, seed):
+    """Random games beside pgx, but for three rules of its own: a repetition is played and loses
+    at once, the game ends after 162 plies, and so it does after two passes."""
+    import jax
+
+    init, step = pgx_functions()
     rng, boards = np.random.default_rng(seed), Boards(num_games)
     state = init(jax.random.split(jax.random.key(seed), num_games))
     going, rows = np.ones(num_games, bool), np.arange(num_games)
