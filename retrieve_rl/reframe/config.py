@@ -203,6 +203,15 @@ class ReframeConfig(RunConfig):
             )
         return self
 
+    @model_validator(mode="after")
+    def _recoveries_have_windows(self) -> "ReframeConfig":
+        if self.recovery.share > 0.0 and self.recoveries_in_batch == 0:
+            raise ValueError(
+                "recovery.share takes windows of experts, and the batch has none to give: raise it,"
+                " or data.expert_share"
+            )
+        return self
+
     @property
     def experts_in_batch(self) -> int:
         """How many of a batch's windows come from the expert episodes."""
