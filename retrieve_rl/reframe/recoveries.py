@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Bool, Float, PRNGKeyArray
 
 from retrieve_rl import artifacts
 from retrieve_rl.config import digest
@@ -115,7 +115,7 @@ def imagine(
     z, actions = (experts.observations - center) / spread, jnp.asarray(experts.actions)
     trajectories = jnp.asarray(experts.trajectories)
     linear = linearize(model, z, actions, center, spread)
-    gains = regulate(linear, trajectories, recovery.control_cost, recovery.discount).gains
+    gains = regulate(linear, trajectories, recovery.control_cost, recovery.discount)
     noise = recovery.disturbance * jax.random.normal(rng_key, (len(z), copies, actions.shape[1]))
     off_path = deviations(linear, gains, is_last(trajectories), noise)  # [N, R, O]
     answers = jnp.einsum("nuo,nro->nru", gains, off_path)
@@ -134,7 +134,7 @@ def imagine(
 def deviations(
     linear: Linear,
     gains: Float[Array, "N U O"],
-    last: Float[Array, " N"],
+    last: Bool[Array, " N"],
     noise: Float[Array, "N R U"],
 ) -> Float[Array, "N R O"]:
     """d_{t+1} = (A + B K) d_t + B noise_t, from zero at the first step of every episode."""

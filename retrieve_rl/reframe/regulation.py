@@ -25,13 +25,6 @@ class Linear(NamedTuple):
     b: Float[Array, "N O U"]
 
 
-class Regulation(NamedTuple):
-    """Gains K and costs d' P d of every step; zero gains at the last step of an episode."""
-
-    gains: Float[Array, "N U O"]
-    costs: Float[Array, "N O O"]
-
-
 def linearize(
     model: DynamicsModel,
     z: Float[Array, "N O"],
@@ -56,23 +49,26 @@ def regulate(
     trajectories: Int[Array, " N"],
     control_cost: Float[Array, ""] | float,
     discount: Float[Array, ""] | float,
-) -> Regulation:
-    """Gains and costs, from the end of every episode backwards."""
+) -> Float[Array, "N U O"]:
+    """The gain K of every step, zero at the last of an episode.
+
+    The least cost d' P d of a deviation is carried from the end of every episode backwards.
+    """
     observation_dim, action_dim = linear.b.shape[1:]
     of_state = jnp.eye(observation_dim) / observation_dim
     of_control = control_cost * jnp.eye(action_dim)
 
-    def before(following: Array, step: tuple[Linear, Array]) -> tuple[Array, Regulation]:
+    def before(following: Array, step: tuple[Linear, Array]) -> tuple[Array, Array]:
         (a, b), last = step
         through = discount * b.T @ following
         gain = -jnp.linalg.solve(of_control + through @ b, through @ a)
         closed = a + b @ gain
         cost = of_state + gain.T @ of_control @ gain + discount * closed.T @ following @ closed
         cost = jnp.where(last, of_state, 0.5 * (cost + cost.T))
-        return cost, Regulation(jnp.where(last, 0.0, gain), cost)
+        return cost, jnp.where(last, 0.0, gain)
 
-    _, found = jax.lax.scan(before, of_state, (linear, is_last(trajectories)), reverse=True)
-    return found
+    _, gains = jax.lax.scan(before, of_state, (linear, is_last(trajectories)), reverse=True)
+    return gains
 
 
 def is_last(trajectories: Int[Array, " N"]) -> Bool[Array, " N"]:
