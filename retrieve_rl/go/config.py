@@ -24,7 +24,7 @@ from retrieve_rl.go.sources import BUNDLED, digest_of_records
 from retrieve_rl.retrieval.index import Kind
 from retrieve_rl.retrieval.scann_config import Reorder
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """Raised in the commit that changes what a config computes; results of two versions never mix."""
 DEFAULT_ARM = "retrieval"
 _OF_POLICY = ("model", "retrieval", "train", "held_out")
@@ -75,7 +75,7 @@ class EncoderConfig(Strict):
     channels: int = Field(48, ge=1)
     num_blocks: int = Field(4, ge=1)
     head_channels: int = Field(8, ge=1)
-    """Channels of the layer "points", that of a key by default."""
+    """Channels of the layer "points"."""
     feature_width: int = Field(256, ge=1)
     """Width of the layer "hidden"."""
     value_weight: float = Field(0.5, ge=0.0)
@@ -91,9 +91,9 @@ class EncoderConfig(Strict):
 class KeysConfig(Strict):
     """From features to keys."""
 
-    layer: Literal["points", "hidden", "moves"] = "points"
-    """Whose activations: the last layer with a board, the one of the whole board, or the predicted
-    moves' probabilities themselves (their square roots)."""
+    layer: Literal["points", "hidden", "moves"] = "moves"
+    """Whose activations: the predicted moves' probabilities (their square roots; ours), the last
+    layer with a board, or the one of the whole board."""
     dim: int = Field(64, ge=1)
     pca_positions: int = Field(50_000, ge=1)
     """Training positions, at most, that the principal components are fitted on."""
@@ -154,7 +154,7 @@ class GoConfig(RunConfig):
         if self.keys.dim > widths[self.keys.layer]:
             raise ValueError(
                 f"keys.dim {self.keys.dim} is more than the {widths[self.keys.layer]} features of"
-                f" layer {self.keys.layer}: lower it, or widen the encoder's layer"
+                f" layer {self.keys.layer}: lower it, or take a wider layer"
             )
         return self
 

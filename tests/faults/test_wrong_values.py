@@ -248,7 +248,7 @@ TABLE = {
         "preset": given("--task go9", PRESET),
         "seed": given(GO, SEED),
         "settings": given(GO, SETTINGS)
-        + [(f"{GO} --set keys.dim=100000", USAGE, "widen the encoder's layer")],
+        + [(f"{GO} --set keys.dim=100000", USAGE, "take a wider layer")],
         "games": GAMES,
         "device": given(GO, DEVICE),
         "runs": given(GO, RUNS),
