@@ -1,9 +1,11 @@
 """Recall against queries a second, build seconds and bytes a key: ours, bare ScaNN, FAISS, exact.
 
-One and five million keys of width 64, one batch of queries that are not among them, all systems in
-one run on the same cores and with the same number of leaves. Ours and bare ScaNN (the configuration
-of its own builder: blocks of two dimensions) take turns; FAISS, in a process of its own, follows.
-What our wrapping costs is measured apart: our index and the searcher inside it answer in turn.
+One and five million keys, synthetic or rows of a matrix of one's own (`--keys`), one batch of
+queries that are not among them, all systems in one run on the same cores and with the same number
+of leaves. Ours and bare ScaNN (the configuration of its own builder: blocks of two dimensions) take
+turns; FAISS, in a process of its own, follows: as it is mostly set up, which needs more memory than
+ours, and at no more. What our wrapping costs is measured apart: our index and the searcher inside
+it answer in turn.
 """
 
 import argparse
@@ -38,31 +40,61 @@ SCANN_SETTINGS = [
     for leaves in (0.001, 0.002, 0.0035, 0.005, 0.007, 0.01, 0.014, 0.017, 0.02)
     for reordering in (50, 75, 110, 150, 250)
 ]
-FAISS_SYSTEMS: dict[str, tuple[str, list[dict[str, float]]]] = {
-    "faiss_ivfpq": (
-        "IVF{leaves},PQ32x4fsr,RFlat",
-        [
-            {"nprobe": nprobe, "k_factor_rf": factor}
-            for nprobe in (2, 3, 5, 7, 10, 14, 20, 28, 40, 48, 56, 80)
-            for factor in (3, 5, 10, 20)
-        ],
-    ),
-    "faiss_hnsw": ("HNSW16,Flat", [{"efSearch": ef} for ef in (20, 40, 80, 160, 320)]),
+IVFPQ_SETTINGS: list[dict[str, float]] = [
+    {"nprobe": nprobe, "k_factor_rf": factor}
+    for nprobe in (2, 3, 5, 7, 10, 14, 20, 28, 40, 48, 56, 80)
+    for factor in (3, 5, 10, 20)
+]
+HNSW_SETTINGS: list[dict[str, float]] = [{"efSearch": ef} for ef in (20, 40, 80, 160, 320)]
+FAISS_SYSTEMS = {
+    "faiss_ivfpq": ("IVF{leaves},PQ{half}x4fsr,RFlat", IVFPQ_SETTINGS),
+    "faiss_hnsw": ("HNSW16,Flat", HNSW_SETTINGS),
+    "faiss_ivfpq_lean": ("IVF{leaves},PQ{half}x4fsr,Refine(SQfp16)", IVFPQ_SETTINGS),
+    "faiss_hnsw_lean": ("HNSW8,SQ8", HNSW_SETTINGS),
 }
+"""Factory strings; those called lean need no more bytes a key than ours."""
+OWN_GAME = 150
+"""Rows of a matrix of one's own left out on both sides of a query: those of its own game."""
 
 SearchFn = Callable[[], np.ndarray]
+
+
+def synthetic(num_keys: int, work: Path) -> tuple[Path, np.ndarray]:
+    """The file of drawn keys, written where it is not there, and queries for them."""
+    path = work / f"keys-{num_keys}.npy"
+    if not path.exists():
+        work.mkdir(parents=True, exist_ok=True)
+        synthetic_keys.write_keys(path, num_keys, DIM)
+    return path, synthetic_keys.queries(NUM_QUERIES, num_keys, DIM)
+
+
+def drawn_from(source: Path, num_keys: int, work: Path) -> tuple[Path, np.ndarray]:
+    """A file of `num_keys` rows spread over a matrix, and rows between them as queries.
+
+    Rows lie game after game, and neighbors from a query's own game would be too easy to find: the
+    rows around it are left out.
+    """
+    rows = np.load(source, mmap_mode="r")
+    asked = np.linspace(OWN_GAME, len(rows) - OWN_GAME - 1, NUM_QUERIES).astype(np.int64)
+    free = np.ones(len(rows), bool)
+    for row in asked:
+        free[row - OWN_GAME : row + OWN_GAME + 1] = False
+    others = np.flatnonzero(free)
+    if len(others) < num_keys:
+        raise SystemExit(f"{source} has {len(others):,} rows apart from the queries' games")
+    taken = others[np.arange(num_keys) * len(others) // num_keys]
+    path = work / f"drawn-{num_keys}.npy"
+    work.mkdir(parents=True, exist_ok=True)
+    np.save(path, rows[taken])
+    return path, np.asarray(rows[asked])
 
 
 class Scale:
     """The systems over one number of keys, and what was measured of each."""
 
-    def __init__(self, num_keys: int, work: Path, faiss_python: str) -> None:
-        path = work / f"keys-{num_keys}.npy"
-        if not path.exists():
-            work.mkdir(parents=True, exist_ok=True)
-            synthetic_keys.write_keys(path, num_keys, DIM)
-        self.keys_path, self.keys = path, np.load(path, mmap_mode="r")
-        self.queries = synthetic_keys.queries(NUM_QUERIES, num_keys, DIM)
+    def __init__(self, keys_path: Path, queries: np.ndarray, faiss_python: str) -> None:
+        self.keys_path, self.keys = keys_path, np.load(keys_path, mmap_mode="r")
+        self.queries = queries
         self.truth = true_neighbors(self.keys, self.queries, NUM_NEIGHBORS + 1)
         self.faiss_python = faiss_python
         self.num_leaves = 0
@@ -123,7 +155,8 @@ class Scale:
             np.save(asked, self.queries)
             for name, (factory, settings) in FAISS_SYSTEMS.items():
                 worker = Worker(self.faiss_python, str(REPOSITORY / "benchmarks/faiss_worker.py"))
-                text = factory.format(leaves=self.num_leaves)
+                half = self.keys.shape[1] // 2
+                text = factory.format(leaves=self.num_leaves, half=half)
                 built = worker.ask(build=text, keys=str(self.keys_path))
                 self.systems[name] = {**built, "factory": text, "settings": []}
                 for setting in settings:
@@ -253,19 +286,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--num-keys", type=int, nargs="+", default=[1_000_000, 5_000_000])
     parser.add_argument("--faiss-python", default=".venv-bench/bin/python", metavar="FILE")
+    parser.add_argument(
+        "--keys", type=Path, metavar="FILE", help="a float32 matrix; its rows lie game after game"
+    )
     parser.add_argument("--work", type=Path, default=Path("runs/benchmarks"), metavar="DIR")
     default = REPOSITORY / "experiments/results/index-tradeoff.json"
     parser.add_argument("--out", type=Path, default=default, metavar="FILE")
     options = parser.parse_args()
-    scales = {
-        num_keys: Scale(num_keys, options.work, options.faiss_python).measure()
-        for num_keys in options.num_keys
-    }
+    scales = {}
+    for num_keys in options.num_keys:
+        if options.keys is None:
+            path, queries = synthetic(num_keys, options.work)
+        else:
+            path, queries = drawn_from(options.keys, num_keys, options.work)
+        scales[num_keys] = Scale(path, queries, options.faiss_python).measure()
     summary = summarize(scales)
     document = {
         "benchmark": "index-tradeoff",
         "what": (__doc__ or "").strip(),
-        "keys": (synthetic_keys.__doc__ or "").strip(),
+        "keys": (synthetic_keys.__doc__ or "").strip()
+        if options.keys is None
+        else (drawn_from.__doc__ or "").strip(),
         "wanted_recall": WANTED,
         "summary": summary,
         "scales": {str(num_keys): measured for num_keys, measured in scales.items()},
