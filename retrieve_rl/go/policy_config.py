@@ -76,7 +76,7 @@ class TrainConfig(Strict):
 class HeldOutConfig(Strict):
     """What a policy is judged on: positions of test games."""
 
-    positions: int = Field(10_000, ge=1)
+    positions: int = Field(4000, ge=1)
     """Drawn by the seed; all of them where there are fewer."""
     num_neighbors: tuple[int, ...] = (1, 2, 4, 10, 20)
     """Numbers of neighbors to judge it with, beside its own."""
