@@ -178,6 +178,7 @@ def go_settings():
         "encoder.num_blocks=1",
         "encoder.feature_width=16",
         "encoder.steps=40",
+        "keys.layer=points",  # Forty steps tell boards apart, not yet moves.
         "keys.dim=8",
         "evaluate.positions=60",
     )
