@@ -83,21 +83,21 @@ class Estimate(nnx.Module):
         del feature_dim
         inputs = observation_dim + action_dim + 1
         widths = (inputs, _ESTIMATE_WIDTH, _ESTIMATE_WIDTH, action_dim)
-        self.network = Mlp(widths, rngs=rngs)
+        self.estimate = Mlp(widths, rngs=rngs)
 
-    def of(self, recalled: Recalled) -> Float[Array, "*B A"]:
+    def expert_actions(self, recalled: Recalled) -> Float[Array, "*B A"]:
         """The estimated actions."""
         known = (recalled.observations, recalled.actions, recalled.closeness[..., None])
-        return jnp.tanh(self.network(jnp.concatenate(known, axis=-1)))
+        return jnp.tanh(self.estimate(jnp.concatenate(known, axis=-1)))
 
     def __call__(
         self, features: Float[Array, "*B H"], actions: Float[Array, "*B A"], recalled: Recalled
     ) -> Corrected:
         del features
-        return Corrected(self.of(recalled), jnp.ones(actions.shape[:-1]))
+        return Corrected(self.expert_actions(recalled), jnp.ones(actions.shape[:-1]))
 
 
-class Gate(nnx.Module):
+class Gate(Estimate):
     """Ours: a + g * (e - a), with g in (0, 1) for each dimension of the action.
 
     e is the `Estimate`. g sees the same and how far e is from a, so it can close where the memory
@@ -107,7 +107,7 @@ class Gate(nnx.Module):
     def __init__(
         self, feature_dim: int, observation_dim: int, action_dim: int, *, rngs: nnx.Rngs
     ) -> None:
-        self.estimate = Estimate(feature_dim, observation_dim, action_dim, rngs=rngs)
+        super().__init__(feature_dim, observation_dim, action_dim, rngs=rngs)
         inputs = observation_dim + action_dim + 1
         self.gate = Mlp((inputs, _GATE_WIDTH, action_dim), rngs=rngs)
 
@@ -115,7 +115,7 @@ class Gate(nnx.Module):
         self, features: Float[Array, "*B H"], actions: Float[Array, "*B A"], recalled: Recalled
     ) -> Corrected:
         del features
-        difference = self.estimate.of(recalled) - actions
+        difference = self.expert_actions(recalled) - actions
         seen = (recalled.observations, difference, recalled.closeness[..., None])
         gate = jax.nn.sigmoid(self.gate(jnp.concatenate(seen, axis=-1)))
         return Corrected(actions + gate * difference, jnp.mean(gate, axis=-1))
