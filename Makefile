@@ -37,6 +37,10 @@ run: $(INSTALLED)  ## Train and compare the first three arms on hopper-medium (f
 test: $(INSTALLED)  ## Run the tests
 	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
+.PHONY: test-long
+test-long: $(INSTALLED)  ## Run the tests that take minutes: ten thousand random games by each of two referees
+	@$(VENV)/bin/python -m pytest -n 2 --dist load -m long
+
 .PHONY: test-ray
 test-ray: $(RAY_INSTALLED)  ## Run the tests on a Ray cluster of two local nodes (makes .venv-ray)
 	@$(RAY_VENV)/bin/python -m pytest -m ray tests

@@ -1,5 +1,7 @@
 """Fixtures that several test files share: tiny configs, synthetic data, one trained smoke run."""
 
+import os
+
 import jax
 import numpy as np
 import pytest
@@ -22,6 +24,9 @@ from retrieve_rl.results import Run, run_folder
 from retrieve_rl.runs import carry_out
 from retrieve_rl.signals import StopRequest
 
+# Tests compile a great deal and compute little: half of their time was LLVM's optimizing. Commands
+# that tests start inherit it; `make smoke` runs them all as users do.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 SILENT = Reporter(verbosity=-1)
 LETTERS = "abcdefghi"
 TINY = {
@@ -41,10 +46,19 @@ TINY = {
 
 @pytest.fixture(scope="session", autouse=True)
 def compilation_cache(tmp_path_factory):
-    """Tests make the same small programs again and again: compile each once a session."""
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    """Tests make the same small programs again and again, and so do the commands they start:
+    compile each once a worker. Not once for all: JAX writes an entry in place, and another worker
+    could read half of it."""
+    settings = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            jax.config.update(name, value)
+            patch.setenv(name.upper(), str(value))
+        yield
 
 
 @pytest.fixture(autouse=True)

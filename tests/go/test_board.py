@@ -212,10 +212,10 @@ def test_every_verdict_agrees_with_sgfmill(seed, length):
 
 
 def test_random_games_agree_with_sgfmill():
-    agrees_with_sgfmill(num_games=40, seed=0)
+    agrees_with_sgfmill(num_games=300, seed=0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_ten_thousand_random_games_agree_with_sgfmill():
     for seed in range(1, 11):
@@ -246,10 +246,10 @@ def agrees_with_sgfmill(num_games, seed, length=150):
 
 
 def test_random_games_agree_with_pgx():
-    agrees_with_pgx(num_games=32, seed=0)
+    agrees_with_pgx(num_games=300, seed=0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_ten_thousand_random_games_agree_with_pgx():
     for seed in range(1, 11):
