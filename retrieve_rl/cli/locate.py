@@ -69,20 +69,28 @@ def reframe_config_of(choice: Choice) -> "ReframeConfig":
 
 
 def go_config_of(choice: GoChoice) -> "GoConfig":
-    """The resolved config of the options of Go. Raises UsageError, DataError."""
+    """The resolved config of the options of an index of Go, whose seed is `--seed`.
+
+    Raises:
+      UsageError: also where `--set` gives the index another seed.
+      DataError: the games cannot be read.
+    """
     from retrieve_rl.config import named_files
     from retrieve_rl.go.config import resolve
 
     if choice.task is None:
         known = ", ".join(named_files("tasks/go"))
         raise UsageError(f"--task is needed: one of {known}, or a file")
-    return resolve(
+    config = resolve(
         choice.task,
         preset=choice.preset,
         seed=choice.seed,
         games=choice.games,
-        settings=choice.settings or (),
+        settings=[f"index.seed={choice.seed}", *(choice.settings or ())],
     )
+    if config.index.seed != choice.seed:
+        raise UsageError("--set index.seed=... : here the index's seed is the run's, use --seed")
+    return config
 
 
 def folder_of(

@@ -67,7 +67,9 @@ class Choice:
             help="Method or control; see `rrl list arms`.",
         ),
     ] = None
-    seed: Annotated[int, Option(min=0, help="Draws the data and starts the training.")] = 0
+    seed: Annotated[
+        int, Option(min=0, help="Draws the data and starts the training (Go: not of the index).")
+    ] = 0
     settings: Annotated[
         list[str] | None,
         Option("--set", metavar="KEY=VALUE", show_default="none", help="Any config key; repeat."),

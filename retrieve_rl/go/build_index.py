@@ -58,7 +58,7 @@ def build_index(config: GoConfig, run: Run) -> RunResult:
         task=config.task,
         arm=DEFAULT_ARM,
         preset=config.preset,
-        seed=config.seed,
+        seed=config.index.seed,
         results_version=RESULTS_VERSION,
         config_hash=index_config_hash(config),
         config=index_config(config),
@@ -104,7 +104,7 @@ def judge_neighbors(
     config: GoConfig, data: GoData, encoder: TrainedEncoder, index: GoIndex, run: Run
 ) -> dict[str, Any]:
     """How test positions compare with their neighbors: by learned key, by raw board, at random."""
-    rng = np.random.default_rng([config.seed, 2])
+    rng = np.random.default_rng([config.index.seed, 2])
     test_rows = data.rows_of(TEST)
     count = min(config.evaluate.positions, len(test_rows))
     queries = np.sort(rng.choice(test_rows, count, replace=False))

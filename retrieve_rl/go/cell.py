@@ -37,9 +37,10 @@ def identity(config: GoConfig) -> dict[str, Any]:
 def digests(result: RunResult) -> dict[str, str]:
     """What the store of positions was made from -> its digest."""
     config = result.config
-    data = config.get("trained", config)["data"]
+    trained = config.get("trained", config)
+    data = trained["data"]
     asked = [*(source["file"] for source in data["sources"]), f"fraction {data['fraction']}"]
-    drawn = [f"seed {result.seed}"] if data["fraction"] < 1 else []
+    drawn = [f"seed {trained['index']['seed']}"] if data["fraction"] < 1 else []
     return {", ".join([*asked, *drawn]): result.inputs["store"]}
 
 

@@ -102,6 +102,9 @@ class KeysConfig(Strict):
 class IndexConfig(Strict):
     """The index over the training positions, and how it is asked."""
 
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Samples positions, starts the encoder and draws the report's queries. Not the policy's: one
+    index serves the policies of all seeds. `rrl build-index --seed` sets it."""
     kind: Kind | None = None
     """exact or scann; by default the number of keys decides."""
     wanted_recall: float = Field(0.95, gt=0.0, le=1.0)
@@ -121,7 +124,8 @@ class EvaluateConfig(Strict):
 
 
 class GoConfig(RunConfig):
-    """One run, whole. The seed samples positions, starts the encoder and draws who asks."""
+    """One run, whole. The seed starts and trains a policy and draws the held-out positions that
+    judge it; the index has its own, `index.seed`."""
 
     paper: Literal["go"] = "go"
     data: DataConfig = DataConfig()
@@ -180,15 +184,16 @@ def judgment_hash(config: GoConfig) -> str:
 
 
 def index_config(config: GoConfig) -> dict[str, Any]:
-    """The part of a config that its index is made from; the same for every arm, as strict JSON."""
+    """The part of a config that its index is made from, as strict JSON; the same for every arm and
+    for every seed of a policy."""
     facts = config.model_dump(mode="json")
     of_index = {name: facts[name] for name in facts if name not in (*_OF_POLICY, *_OF_STUDY)}
-    return {**of_index, "arm": DEFAULT_ARM}
+    return {**of_index, "arm": DEFAULT_ARM, "seed": config.index.seed}
 
 
 def index_config_hash(config: GoConfig) -> str:
     """Hash of all that determines the numbers of a run of build-index."""
-    settings = settings_of(config, (*_OF_POLICY, *_OF_STUDY))
+    settings = settings_of(config, (*_OF_POLICY, *_OF_STUDY, "seed"))
     return _hash({**settings, "arm": DEFAULT_ARM, "of": "index"})
 
 

@@ -138,7 +138,7 @@ def _wanted_store(config: GoConfig, root: Path) -> _WantedStore:
         asked.file: asked.sha256 or digest_of_records(source.path)
         for asked, source in zip(config.data.sources, sources, strict=True)
     }
-    seed = config.seed if config.data.fraction < 1 else 0
+    seed = config.index.seed if config.data.fraction < 1 else 0
     key = {
         "sources": [source.model_dump(mode="json") for source in config.data.sources],
         "made_from": made_from,

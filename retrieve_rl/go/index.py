@@ -223,7 +223,7 @@ def _folder(config: GoConfig, encoder: TrainedEncoder, root: Path) -> Path:
     key = {
         "encoder": encoder.digest,
         "keys": config.keys.model_dump(mode="json"),
-        "seed": config.seed,
+        "seed": config.index.seed,
         "version": RESULTS_VERSION,
     }
     return root / "indexes" / digest(key)[:16]
@@ -239,7 +239,7 @@ def _pca(config: GoConfig, data: GoData, encoder: TrainedEncoder, folder: Path, 
     """Fitted on positions of training games, drawn by the seed."""
     with shared(folder, run.reporter, run.stop):
         if not folder.exists():
-            rng = np.random.default_rng([config.seed, 1])
+            rng = np.random.default_rng([config.index.seed, 1])
             count = min(config.keys.pca_positions, len(data.training_rows))
             rows = np.sort(rng.choice(data.training_rows, count, replace=False))
             parts = (rows[i : i + _FEATURES_AT_ONCE] for i in range(0, count, _FEATURES_AT_ONCE))

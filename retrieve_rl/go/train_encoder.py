@@ -38,7 +38,8 @@ def encoder_folder(config: GoConfig, data: GoData, root: Path) -> Path:
     """Where the checkpoints of this config's encoder lie; shared by all runs that want the same."""
     facts = config.encoder.model_dump(mode="json")
     del facts["checkpoint_every"]
-    key = {**_made_from(data), "encoder": facts, "seed": config.seed, "version": RESULTS_VERSION}
+    seed = config.index.seed
+    key = {**_made_from(data), "encoder": facts, "seed": seed, "version": RESULTS_VERSION}
     return root / "encoders" / digest(key)[:16]
 
 
@@ -104,7 +105,7 @@ def judge(
 
 
 def _untrained(config: GoConfig) -> tuple[nnx.GraphDef, TrainState]:
-    graphdef, params = nnx.split(new_encoder(config.encoder, config.seed))
+    graphdef, params = nnx.split(new_encoder(config.encoder, config.index.seed))
     return graphdef, init_state(params, optimizer(config.encoder))
 
 
@@ -146,7 +147,7 @@ def _train(
 ) -> tuple[TrainState, Path]:
     settings = config.encoder
     on_device = jax.device_put(batch_of(data, data.training_rows))
-    rng_key = jax.random.fold_in(jax.random.key(config.seed), 1)
+    rng_key = jax.random.fold_in(jax.random.key(config.index.seed), 1)
 
     def step_fn(state: TrainState, num_steps: int) -> tuple[TrainState, Metrics]:
         return _train_steps(settings, graphdef, num_steps, state, on_device, rng_key)
@@ -154,7 +155,7 @@ def _train(
     paths = []
 
     def save(state: TrainState, metrics: dict[str, float]) -> None:
-        metadata = {"encoder": settings.model_dump(mode="json"), "seed": config.seed}
+        metadata = {"encoder": settings.model_dump(mode="json"), "seed": config.index.seed}
         paths.append(
             checkpoints.save_checkpoint(
                 folder, int(state.step), state, made_from=_made_from(data), metadata=metadata

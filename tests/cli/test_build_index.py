@@ -72,6 +72,7 @@ def test_a_dry_run_writes_nothing(files):
         (("--task", "go9", "--keys", "@keys.npy"), 2, "leave out the options of --keys"),
         (("--task", "go9", "--games", "@nowhere.sgf"), 5, "expected game records"),
         (("--task", "go7"), 2, "did you mean go9"),
+        (("--task", "go9", "--set", "index.seed=1"), 2, "use --seed"),
     ],
 )
 def test_what_cannot_be_built_is_said_in_one_line(files, arguments, code, message):

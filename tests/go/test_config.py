@@ -51,9 +51,11 @@ def test_what_only_a_policy_reads_leaves_the_index_as_it_is():
     arms = [resolve("go9", arm=arm) for arm in named_files("arms/go")]
     settings = ("model.channels=8", "train.steps=7", "held_out.positions=9")
     others = [*arms, *(resolve("go9", settings=[setting]) for setting in settings)]
+    others += [resolve("go9", seed=seed) for seed in (1, 2)]
     assert {index_config_hash(config) for config in others} == {index_config_hash(plain)}
     assert len({config_hash(config) for config in others}) == len(others)
     assert index_config_hash(resolve("go9", settings=["keys.dim=8"])) != index_config_hash(plain)
+    assert index_config_hash(resolve("go9", settings=["index.seed=1"])) != index_config_hash(plain)
     assert index_config_hash(plain) != config_hash(plain)
     assert [config.arm for config in arms if not config.retrieves] == ["baseline"]
 
