@@ -88,7 +88,7 @@ class RetrievalConfig(Strict):
     source: Literal["neighbors", "random", "none"] = "neighbors"
     query: Literal["encoder", "learned", "observation"] = "encoder"
     lookup: Literal["nearest", "soft"] = "soft"
-    correction: Literal["add", "estimate", "gate", "replace"] = "gate"
+    correction: Literal["add", "gate", "replace"] = "gate"
     learns_on: Literal["experts", "all"] = "experts"
     """Which windows teach the correction: the experts' alone (ours), or the whole batch."""
     num_neighbors: int = Field(10, ge=1)

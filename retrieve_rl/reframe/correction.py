@@ -1,7 +1,7 @@
 """How a recalled expert action enters the policy's action: one small module per form.
 
 The paper says that the decoded action joins the output by a learned "correction vector" and leaves
-its form open. `Add` is the literal reading; `Estimate`, `Gate` and `Replace` are ours.
+its form open. `Add` is the literal reading; `Gate` and `Replace` are ours.
 """
 
 from typing import NamedTuple, Protocol
@@ -70,11 +70,13 @@ class Add(nnx.Module):
         return Corrected(actions + vector, jnp.ones(actions.shape[:-1]))
 
 
-class Estimate(nnx.Module):
-    """Ours: an estimate of the expert's action in place of the policy's.
+class Gate(nnx.Module):
+    """Ours: a + g * (e - a), with g in (0, 1) for each dimension of the action.
 
-    It is made from the recalled action, its closeness and the observation, which smooths the noise
-    of single expert actions, and reads nothing of the backbone.
+    e estimates the expert's action from the recalled one, its closeness and the observation, which
+    smooths the noise of single expert actions. g sees the same and how far e is from a, so it can
+    close where the memory is far, which an additive vector cannot know. Neither reads the
+    backbone's features, so the correction is the same network over any backbone.
     """
 
     def __init__(
@@ -84,39 +86,17 @@ class Estimate(nnx.Module):
         inputs = observation_dim + action_dim + 1
         widths = (inputs, _ESTIMATE_WIDTH, _ESTIMATE_WIDTH, action_dim)
         self.estimate = Mlp(widths, rngs=rngs)
-
-    def expert_actions(self, recalled: Recalled) -> Float[Array, "*B A"]:
-        """The estimated actions."""
-        known = (recalled.observations, recalled.actions, recalled.closeness[..., None])
-        return jnp.tanh(self.estimate(jnp.concatenate(known, axis=-1)))
-
-    def __call__(
-        self, features: Float[Array, "*B H"], actions: Float[Array, "*B A"], recalled: Recalled
-    ) -> Corrected:
-        del features
-        return Corrected(self.expert_actions(recalled), jnp.ones(actions.shape[:-1]))
-
-
-class Gate(Estimate):
-    """Ours: a + g * (e - a), with g in (0, 1) for each dimension of the action.
-
-    e is the `Estimate`. g sees the same and how far e is from a, so it can close where the memory
-    is far, which an additive vector cannot know.
-    """
-
-    def __init__(
-        self, feature_dim: int, observation_dim: int, action_dim: int, *, rngs: nnx.Rngs
-    ) -> None:
-        super().__init__(feature_dim, observation_dim, action_dim, rngs=rngs)
-        inputs = observation_dim + action_dim + 1
         self.gate = Mlp((inputs, _GATE_WIDTH, action_dim), rngs=rngs)
 
     def __call__(
         self, features: Float[Array, "*B H"], actions: Float[Array, "*B A"], recalled: Recalled
     ) -> Corrected:
         del features
-        difference = self.expert_actions(recalled) - actions
-        seen = (recalled.observations, difference, recalled.closeness[..., None])
+        closeness = recalled.closeness[..., None]
+        known = (recalled.observations, recalled.actions, closeness)
+        estimate = jnp.tanh(self.estimate(jnp.concatenate(known, axis=-1)))
+        difference = estimate - actions
+        seen = (recalled.observations, difference, closeness)
         gate = jax.nn.sigmoid(self.gate(jnp.concatenate(seen, axis=-1)))
         return Corrected(actions + gate * difference, jnp.mean(gate, axis=-1))
 

@@ -11,7 +11,7 @@ from retrieve_rl.nn.dropout import DropoutStream
 from retrieve_rl.reframe.amb import AssociativeMemoryBuffer
 from retrieve_rl.reframe.backbone import last_step, make_backbone
 from retrieve_rl.reframe.config import ReframeConfig, RetrievalConfig
-from retrieve_rl.reframe.correction import Add, Correction, Estimate, Gate, Recalled, Replace
+from retrieve_rl.reframe.correction import Add, Correction, Gate, Recalled, Replace
 from retrieve_rl.reframe.recall import HiddenGroups, search
 from retrieve_rl.reframe.windows import Window
 from retrieve_rl.retrieval.neighbors import Neighbors, gather
@@ -57,12 +57,7 @@ class ReframePolicy(nnx.Module):
         self.backbone = make_backbone(config, observation_dim, action_dim, rngs=rngs)
         if not config.retrieves:
             return
-        forms: dict[str, type[Correction]] = {
-            "add": Add,
-            "estimate": Estimate,
-            "gate": Gate,
-            "replace": Replace,
-        }
+        forms: dict[str, type[Correction]] = {"add": Add, "gate": Gate, "replace": Replace}
         form = forms[config.retrieval.correction]
         feature_dim = self.backbone.feature_dim
         self.correction = form(feature_dim, observation_dim, action_dim, rngs=rngs)

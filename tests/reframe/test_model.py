@@ -107,7 +107,7 @@ def test_the_order_of_the_memory_changes_nothing_for_a_learned_query(make_untrai
         np.testing.assert_allclose(first, second, atol=1e-5)
 
 
-@pytest.mark.parametrize("correction", ["add", "estimate", "gate"])
+@pytest.mark.parametrize("correction", ["add", "gate"])
 def test_where_no_neighbor_is_found_the_backbone_stands(make_untrained, correction):
     policy, windows = make_untrained(query="observation", correction=correction)
     module = nnx.merge(policy.graphdef, policy.params)
@@ -122,23 +122,6 @@ def test_where_no_neighbor_is_found_the_backbone_stands(make_untrained, correcti
     assert not np.any(corrected.gate[1::2]) and not np.any(corrected.closeness[1::2])
     assert np.all(np.any(corrected.actions[::2] != steps.actions[::2], axis=-1))
     assert np.isfinite(corrected.actions).all()
-
-
-def test_an_estimate_reads_nothing_of_the_backbone(make_untrained):
-    policy, windows = make_untrained(query="observation", correction="estimate")
-    module = nnx.merge(policy.graphdef, policy.params)
-    steps = module.read(windows, DropoutStream(None))
-    other = steps._replace(actions=steps.actions + 0.5, features=steps.features - 1.0)
-    shape = (*steps.actions.shape[:2], 3)
-    neighbors = Neighbors(jnp.full(shape, 5), jnp.full(shape, 0.5))
-
-    def corrected(steps, neighbors):
-        memory = jax.device_put(policy.memory.buffer)
-        return module.correct(policy.config.retrieval, steps, memory, neighbors).actions
-
-    np.testing.assert_array_equal(corrected(steps, neighbors), corrected(other, neighbors))
-    farther = neighbors._replace(distances=neighbors.distances * 9)
-    assert np.any(corrected(steps, neighbors) != corrected(steps, farther))
 
 
 def test_random_neighbors_depend_on_the_key(make_untrained):
