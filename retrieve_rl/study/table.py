@@ -1,6 +1,6 @@
 """From a study's cells to named numbers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from retrieve_rl.study.intervals import (
 Summary = dict[str, Any]
 UNCHANGED = "as the arm"
 """The row of an arm whose grid varies in other rows."""
+_Row = tuple[str, str]
+"""An arm and its varied values."""
 _Group = dict[int, CellResult]
 """The results of one row of the table, by seed."""
 
@@ -30,15 +32,20 @@ def summarize(ended: Sequence[Ended], design: StudyDesign) -> Summary:
     """task -> arm -> varied values -> the row's numbers; without a grid the last level is left out.
 
     `mean`, `low` and `high` are over seeds and episodes, `interval` says what of. `difference` is
-    paired with the same row of the reference arm, or with its first one.
+    paired with the row of the reference arm that has the same values, of all keys that both vary;
+    a row of that arm itself with the one that has the first value of the first key. There is none
+    where several rows would do.
     """
     summary: Summary = {}
+    settings = {(one.cell.arm, one.cell.varied): one.cell.settings for one in ended}
     for task, rows in _rows(ended).items():
         arms = summary.setdefault(task, {})
         with_grid = {arm for arm, varied in rows if varied}
         for (arm, varied), group in rows.items():
             numbers = _numbers(group)
-            against = _reference(rows, (arm, varied), design.reference_arm)
+            against = _reference(
+                {row: settings[row] for row in rows}, (arm, varied), design.reference_arm
+            )
             if against is not None:
                 numbers["difference"] = _difference(group, rows[against], " ".join(against).strip())
             if arm in with_grid:
@@ -112,9 +119,9 @@ def measure_of(group: _Group) -> str:
     return next(iter(group.values())).measure
 
 
-def _rows(ended: Iterable[Ended]) -> dict[str, dict[tuple[str, str], _Group]]:
+def _rows(ended: Iterable[Ended]) -> dict[str, dict[_Row, _Group]]:
     """task -> (arm, varied values) -> finished cells."""
-    found: dict[str, dict[tuple[str, str], _Group]] = {}
+    found: dict[str, dict[_Row, _Group]] = {}
     for one in ended:
         if one.result is not None:
             cell = one.cell
@@ -156,16 +163,24 @@ def _conditions(results: list[CellResult]) -> dict[str, dict[str, Any]]:
     return told
 
 
-def _reference(
-    rows: dict[tuple[str, str], _Group], row: tuple[str, str], arm: str
-) -> tuple[str, str] | None:
-    """The row that another is compared with; None for that row itself, or where there is none."""
-    of_arm = [other for other in rows if other[0] == arm]
-    if not of_arm:
-        return None
-    same = (arm, row[1])
-    chosen = same if same in of_arm and row[0] != arm else of_arm[0]
-    return None if chosen == row else chosen
+def _reference(rows: Mapping[_Row, Mapping[str, Any]], row: _Row, arm: str) -> _Row | None:
+    """The row that another is compared with, of rows and the settings they vary."""
+    wanted = dict(rows[row])
+    candidates = [other for other in rows if other[0] == arm]
+    if row[0] == arm:
+        key = next(iter(wanted), None)
+        if key is None:
+            return None
+        wanted[key] = next(rows[other][key] for other in candidates if key in rows[other])
+        candidates = [other for other in candidates if rows[other].keys() == wanted.keys()]
+    alike = [other for other in candidates if _agree(rows[other], wanted)]
+    exact = [other for other in alike if rows[other] == wanted]
+    chosen = exact or alike
+    return chosen[0] if len(chosen) == 1 and chosen[0] != row else None
+
+
+def _agree(some: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    return all(some[key] == others[key] for key in some.keys() & others.keys())
 
 
 def _difference(group: _Group, other: _Group, name: str) -> dict[str, Any] | None:

@@ -12,7 +12,11 @@ from retrieve_rl.study.intervals import EPISODES_ONLY, T_OVER_SEEDS
 from retrieve_rl.study.table import over_tasks, same_version, summarize, unlike_data
 
 
-def ended(values, *, arm="a", seed=0, varied="", task="t", counts=(), measure="score", **changes):
+def ended(
+    values, *, arm="a", seed=0, settings=None, task="t", counts=(), measure="score", **changes
+):
+    settings = settings or {}
+    varied = " ".join(f"{key}={value}" for key, value in settings.items())
     fields = {
         "key": "0",
         "paper": "stub",
@@ -33,7 +37,10 @@ def ended(values, *, arm="a", seed=0, varied="", task="t", counts=(), measure="s
         "versions": {},
         "device": {},
     }
-    cell = SimpleNamespace(task=task, arm=arm, varied=varied, seed=seed, label=f"{task} {arm}")
+    label = f"{task} {arm}"
+    cell = SimpleNamespace(
+        task=task, arm=arm, settings=settings, varied=varied, seed=seed, label=label
+    )
     return Ended(cell, CellResult(**{**fields, **changes}))
 
 
@@ -58,14 +65,14 @@ def test_games_count_for_their_positions():
 
 
 def test_the_grid_is_a_level_of_its_own():
-    rows = [ended([float(n)], varied=f"k={n}") for n in (60, 1)]
+    rows = [ended([float(n)], settings={"k": n}) for n in (60, 1)]
     summary = table(*rows)["t"]["a"]
     assert list(summary) == ["k=60", "k=1"] and summary["k=60"]["mean"] == 60.0
 
 
 def test_differences_are_to_the_same_row_of_the_reference():
     rows = [
-        ended([float(n + (10 if arm == "b" else 0)), float(n)], arm=arm, varied=f"k={n}")
+        ended([float(n + (10 if arm == "b" else 0)), float(n)], arm=arm, settings={"k": n})
         for arm in "ab"
         for n in (1, 2)
     ]
@@ -79,11 +86,44 @@ def test_differences_are_to_the_same_row_of_the_reference():
 
 
 def test_a_reference_without_the_grid_serves_every_row():
-    rows = [ended([3.0], varied="k=1"), ended([4.0], varied="k=2"), ended([1.0], arm="base")]
+    rows = [
+        ended([3.0], settings={"k": 1}),
+        ended([4.0], settings={"k": 2}),
+        ended([1.0], arm="base"),
+    ]
     found = table(*rows, reference="base", arms=("a", "b", "base"))["t"]
     assert [found["a"][f"k={n}"]["difference"]["mean"] for n in (1, 2)] == [2.0, 3.0]
     assert found["a"]["k=1"]["difference"]["less"] == "base"
     assert "difference" not in found["base"]
+
+
+def test_a_reference_agrees_in_every_key_that_both_vary():
+    """The design of matches: the memory of one arm grows, and both are asked with and without a
+    search."""
+    rows = [
+        ended([score], settings={"search": search, "grows": grows})
+        for search, grows, score in (
+            (9, "no", 5.0),
+            (9, "yes", 7.0),
+            (0, "no", 2.0),
+            (0, "yes", 3.0),
+        )
+    ]
+    rows += [ended([4.0], arm="base", settings={"search": 9})]
+    rows += [ended([1.0], arm="base", settings={"search": 0})]
+    found = table(*rows, reference="base", arms=("a", "base"))["t"]
+    less = {row: told["difference"]["less"] for row, told in found["a"].items()}
+    assert less == {row: f"base {row.split()[0]}" for row in found["a"]}
+    assert found["a"]["search=0 grows=yes"]["difference"]["mean"] == 2.0
+    own = table(*rows[:4], arms=("a",))["t"]["a"]
+    assert "difference" not in own["search=9 grows=no"]
+    assert own["search=0 grows=yes"]["difference"]["less"] == "a search=9 grows=yes"
+
+
+def test_where_several_rows_would_do_there_is_no_difference():
+    rows = [ended([3.0], settings={"k": 1}), ended([4.0], settings={"k": 2}), ended([1.0], arm="b")]
+    found = table(*rows)["t"]
+    assert "difference" not in found["b"] and found["a"]["k=2"]["difference"]["mean"] == 1.0
 
 
 def test_what_cannot_be_paired_has_no_difference():
