@@ -131,6 +131,7 @@ def test_a_plan_writes_nothing_and_knows_the_time_where_it_can(go, dry, tmp_path
     more = dry(settings=["steps=3"])
     assert (more["done"], more["to_do"], more["expected_from"]) == (0, 12, 12)
     assert more["expected_seconds"] == 12 * 61.0
+    assert dry(settings=["ends=badly"])["expected_seconds"] is None  # Another kind of cell.
     finished = dry()
     assert (finished["done"], finished["expected_seconds"]) == (12, 0.0)
     assert {cell["status"] for cell in finished["cells"]} == {"done"}
