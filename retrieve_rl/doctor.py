@@ -43,7 +43,7 @@ def examine(runs_root: Path) -> dict[str, Any]:
         "devices": _devices(problems),
         "scann": _scann(notes),
         "environments": {env_id: _environment(env_id, problems) for env_id in _ENVIRONMENTS},
-        "tasks": len(named_files("tasks")),
+        "tasks": len(named_files("tasks")) + len(named_files("tasks/go")),
         "places": {
             "data": _place(datasets_root(), notes),
             "runs": _place(runs_root, notes),

@@ -40,7 +40,7 @@ RECIPES = README.partition("## Bend it")[2].partition("\n## ")[0]
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
     for block in blocks("toml", RECIPES) + blocks("python", RECIPES):
         name = re.match(r"# (\S+\.(?:toml|py))\n", block)
         if name:

@@ -1,6 +1,8 @@
 """The policies that a memory can be plugged into, and the small interface it knows them by."""
 
 import importlib
+import os
+import sys
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
@@ -141,6 +143,8 @@ def _import_class(name: str) -> type:
     module_name, colon, class_name = name.partition(":")
     if not colon:
         raise UsageError(f"backbone {name!r} is neither dt, mlp nor package.module:Class")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # The script `rrl` does not search it, unlike `python -m`.
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:
