@@ -193,4 +193,4 @@ def gnugo():
         program, *_ = parse_command("gnugo")
     except MissingDependencyError as error:
         pytest.skip(str(error))
-    return f"{program} --mode gtp --level 1 --chinese-rules --seed {{seed}}"
+    return f"{program} --mode gtp --level 1 --chinese-rules --positional-superko --seed {{seed}}"
