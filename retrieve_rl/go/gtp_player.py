@@ -90,7 +90,7 @@ class GtpPlayer:
         try:
             engine = self._playing.get(state.game)
             if engine is None:
-                engine = self._idle.pop() if self._idle else self._start(state.seed)
+                engine = self._idle_engine() or self._start(state.seed)
                 self._playing[state.game] = engine
                 engine.new_game(state.komi)
             engine.follow(state.moves)
@@ -113,6 +113,12 @@ class GtpPlayer:
             return None
         finally:
             self._leave(engine)
+
+    def _idle_engine(self) -> GtpEngine | None:
+        try:
+            return self._idle.pop()
+        except IndexError:  # Asking first and taking then would let two threads take the last.
+            return None
 
     def _start(self, seed: int) -> GtpEngine:
         arguments = [part.replace(SEED, str(seed)) for part in self._arguments]
