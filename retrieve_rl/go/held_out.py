@@ -84,15 +84,14 @@ def conditions(
             found = asked(in_index(number), number)
             yield _condition(f"{number} neighbors", found, source="index", orientations=own)
     for fraction in config.held_out.fractions:
-        if fraction < 1.0:
-            part = asked(_in_part(data, built, count, fraction), count)
-            yield _condition(
-                f"{fraction:.3g} of the games",
-                part,
-                source="exact",
-                fraction=fraction,
-                orientations=own,
-            )
+        part = asked(_in_part(data, built, count, fraction), count)
+        yield _condition(
+            f"{fraction:.3g} of the games",
+            part,
+            source="exact",
+            fraction=fraction,
+            orientations=own,
+        )
     yield _condition("random neighbors", _random(config, built, keys[0]), source="random")
     name, others = ("all orientations", NUM_SYMMETRIES) if own == 1 else ("one orientation", 1)
     turned = asked(in_index(count), count, others)
