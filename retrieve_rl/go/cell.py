@@ -85,16 +85,27 @@ def _pairs(played: Sequence[PlayedGame]) -> Measurements:
 def _of_match(result: RunResult) -> dict[str, dict[str, Any]]:
     timings, retrieval = result.timings, result.retrieval or {}
     costs = ("move_seconds", "simulations_per_second", "network_share", "retrieval_share")
-    told = {"cost of a move": {name: timings[name] for name in costs if name in timings}}
+    faults = result.summary["faults"]
+    told = {
+        "cost of a move": {name: timings[name] for name in costs if name in timings},
+        "failures": {
+            "void": result.summary["void"],
+            **{side: sum(faults[side].values()) for side in ("player", "opponent")},
+        },
+    }
     nearest = retrieval.get("distances_of_played", {}).get("nearest", {})
     if "q50" in nearest:
         told["played positions"] = {"median_distance": nearest["q50"]}
     if "growth" in retrieval:
         growth = retrieval["growth"]
-        told["played positions"] |= {
-            f"median_distance_{name}": growth["played"][name]["q50"]
-            for name in ("to_old", "to_grown")
-        } | {"found_among_added": growth["played"]["found_among_added"]["all"]}
+        told["played positions"] = {
+            **told["played positions"],
+            **{
+                f"median_distance_{name}": growth["played"][name]["q50"]
+                for name in ("to_old", "to_grown")
+            },
+            "found_among_added": growth["played"]["found_among_added"]["all"],
+        }
         told["test positions"] = {
             f"median_distance_{name}": growth["distances"][f"test_{name}"]["q50"]
             for name in ("to_old", "to_grown")

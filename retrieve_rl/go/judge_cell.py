@@ -1,6 +1,7 @@
 """How a study judges a policy: on held-out games, or by a match, its memory grown or not."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +14,11 @@ from retrieve_rl.go.choices import OpeningHalf
 from retrieve_rl.go.config import GoConfig
 from retrieve_rl.go.evaluate_match import evaluate_match
 from retrieve_rl.go.evaluate_policy import evaluate
-from retrieve_rl.go.games import Source
 from retrieve_rl.go.match_config import agent_config, match_of
-from retrieve_rl.go.set_distances import distances_in_games
+from retrieve_rl.go.match_games import PlayedGame, played_games_of
+from retrieve_rl.go.match_statistics import check_voids
+from retrieve_rl.go.played_positions import played_positions
+from retrieve_rl.go.set_distances import distances_to_sets
 from retrieve_rl.go.sources import locate
 from retrieve_rl.go.versions import open_version
 from retrieve_rl.results import Run, RunResult, read_result, write_result
@@ -45,6 +48,7 @@ def judge_cell(config: GoConfig, run: Run, *, trained: Path) -> RunResult:
     Raises:
       UsageError: a memory is to grow that the policy does not have, or neighbors are asked for.
       DataError: records are missing, or hold too few positions.
+      GateError: too many games of a match are void.
       MissingDependencyError: no such engine.
       Interrupted: a signal asked to stop.
     """
@@ -56,7 +60,7 @@ def judge_cell(config: GoConfig, run: Run, *, trained: Path) -> RunResult:
     if growth is None:
         return result
     began = time.perf_counter()
-    told = _told_of_growth(config, run, growth)
+    told = _told_of_growth(config, run, growth, played_games_of(result.outcomes))
     seconds = {
         "play_seconds": result.timings["play_seconds"] + growth.seconds,
         "evaluate_seconds": time.perf_counter() - began,
@@ -114,7 +118,9 @@ def _match(
         move_seconds=config.play.move_seconds,
         version=version,
     )
-    return evaluate_match(match, run, trained=trained, version=version)
+    result = evaluate_match(match, run, trained=trained, version=version)
+    check_voids(played_games_of(result.outcomes))
+    return result
 
 
 def _agent(config: GoConfig) -> AgentConfig:
@@ -128,7 +134,9 @@ def _agent(config: GoConfig) -> AgentConfig:
     )
 
 
-def _told_of_growth(config: GoConfig, run: Run, growth: Growth) -> dict[str, Any]:
+def _told_of_growth(
+    config: GoConfig, run: Run, growth: Growth, played: Sequence[PlayedGame]
+) -> dict[str, Any]:
     """The curves of Figure 6a, over the positions of the match."""
     built = open_built(config, run.root)
     grown = open_version(config, built, growth.version)
@@ -136,7 +144,7 @@ def _told_of_growth(config: GoConfig, run: Run, growth: Growth) -> dict[str, Any
     return {
         "added": added.inputs["added"],
         "distances": (added.retrieval or {})["distances"],
-        "played": distances_in_games(config, built, grown, [Source(run.folder / "games")], run),
+        "played": distances_to_sets(config, built, grown, played_positions(played), run),
     }
 
 

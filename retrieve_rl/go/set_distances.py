@@ -4,7 +4,6 @@ Humphreys et al. 2022, Figure 6a: adding games against an opponent brings the se
 played against him.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from jaxtyping import Float, Int
 from retrieve_rl.go.agreement import plies_in_buckets, same_stones
 from retrieve_rl.go.built import Built
 from retrieve_rl.go.config import GoConfig
-from retrieve_rl.go.games import Source, read_records
 from retrieve_rl.go.index import neighbors_of_positions
+from retrieve_rl.go.played_positions import Played
 from retrieve_rl.go.positions import Positions
 from retrieve_rl.go.splits import ADDED
 from retrieve_rl.results import Run
@@ -61,39 +60,36 @@ def nearest_distances(
     return np.concatenate(parts)
 
 
-def distances_in_games(
-    config: GoConfig, old: Built, grown: Built, sources: Sequence[Source], run: Run
+def distances_to_sets(
+    config: GoConfig, old: Built, grown: Built, asking: Played, run: Run
 ) -> dict[str, Any]:
-    """How near the positions of some games are to a set and to one that has grown from it.
+    """How near positions of a match are to a set and to one that has grown from it.
 
-    Nothing is hidden, as in play: a game that is itself in a set is found there, and counted.
+    They ask in the orientations of the policy, and nothing is hidden, as in play.
 
     Args:
-      sources: records, as of a later match; a `Selection` may keep one player's positions alone.
+      asking: at least one position.
 
     Returns:
       Quantiles of the distances "to_old" and "to_grown", and the share of the positions whose
-      stones lie, in any orientation, in one that was added since the config's own index.
-
-    Raises:
-      DataError: the records cannot be read, or hold no usable game.
+      stones lie, in any orientation, in one that was added and in none of the old set.
     """
-    records = read_records(sources, fraction=1.0, seed=0, reporter=run.reporter, stop=run.stop)
-    positions = records.positions
-    komi = records.games.komi[positions.games]
-    added = grown.data.store.positions.take(grown.data.rows_of(ADDED))
-    same = same_stones(positions.boards, added.boards)
+    orientations = config.retrieval.orientations
+    index = config.index.model_copy(update={"orientations": orientations})
+    as_played = config.model_copy(update={"index": index})
+    positions, komi = asking
+    store = grown.data.store.positions
+    known = old.data.store.positions.take(old.data.retrieval_rows)
+    added = store.take(grown.data.rows_of(ADDED))
+    new = same_stones(positions.boards, added.boards) & ~same_stones(positions.boards, known.boards)
     return {
-        "games": len(records.games),
-        "positions": positions.num_positions,
-        "rejected": records.rejected,
-        "games_in_grown": int(np.sum(grown.data.store.games.find(records.games.digests) >= 0)),
-        "to_old": quantiles(nearest_distances(config, old, positions, komi, run)),
-        "to_grown": quantiles(nearest_distances(config, grown, positions, komi, run)),
+        "positions": len(komi),
+        "to_old": quantiles(nearest_distances(as_played, old, positions, komi, run)),
+        "to_grown": quantiles(nearest_distances(as_played, grown, positions, komi, run)),
         "found_among_added": {
-            "all": float(same.mean()),
+            "all": float(new.mean()),
             "by_ply": {
-                name: {"positions": int(part.sum()), "share": float(same[part].mean())}
+                name: {"positions": int(part.sum()), "share": float(new[part].mean())}
                 for name, part in plies_in_buckets(positions.plies).items()
                 if part.any()
             },

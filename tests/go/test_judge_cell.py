@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from retrieve_rl.config import digest
-from retrieve_rl.errors import UsageError
+from retrieve_rl.errors import GateError, UsageError
 from retrieve_rl.go import cell
 from retrieve_rl.go.config import config_hash, index_config_hash, judgment_hash
 from retrieve_rl.go.judge_cell import judge_cell
@@ -85,18 +85,19 @@ def test_a_match_is_measured_by_pairs(playing, judge, go_data):
     assert set(cell.digests(told).values()) == {go_data.store.manifest.digest}
     conditions = cell.conditions(told)
     assert conditions["cost of a move"]["move_seconds"]["mean"] > 0
+    failures = {name: told["mean"] for name, told in conditions["failures"].items()}
+    assert failures == {"void": 0, "player": 0, "opponent": 0}
     assert set(conditions["played positions"]) == {"median_distance"}
 
 
-def test_void_games_leave_a_pair_short(playing, fake_engine, judge):
+def test_a_match_of_void_games_is_no_result(playing, fake_engine, judge):
     opponent = fake_engine.command("--seed", "{seed}", "genmove:3:exit:0")
-    told = judge(
-        playing().model_copy(
-            update={"play": playing().play.model_copy(update={"opponent": opponent})}
+    with pytest.raises(GateError, match="4 of 4 games are void"):
+        judge(
+            playing().model_copy(
+                update={"play": playing().play.model_copy(update={"opponent": opponent})}
+            )
         )
-    )
-    assert told.summary["void"] == 4
-    assert cell.measurements(told).episodes == []
 
 
 def test_own_games_join_the_memory_before_the_match(playing, judge, tmp_path, go_index):
@@ -107,7 +108,6 @@ def test_own_games_join_the_memory_before_the_match(playing, judge, tmp_path, go
     assert told.retrieval["sha256"] != go_index.memory.manifest.digest
     assert told.config["index"] == told.retrieval["sha256"]
     assert growth["played"]["to_grown"]["q50"] <= growth["played"]["to_old"]["q50"]
-    assert growth["played"]["games_in_grown"] == 0
     openings = {outcome["game"]["opening"] for outcome in told.outcomes}
     adding = (tmp_path / "judged/adding/games").glob("*.sgf")
     assert len(list(adding)) == 6 and openings

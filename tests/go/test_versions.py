@@ -19,8 +19,8 @@ from retrieve_rl.go.games import Source, read_records
 from retrieve_rl.go.index import make_index, memory_path, neighbors_of, neighbors_of_positions
 from retrieve_rl.go.neighbor_inputs import neighbor_inputs, retrieval_set
 from retrieve_rl.go.planes import neighbor_planes, outlooks
-from retrieve_rl.go.selection import Selection
-from retrieve_rl.go.set_distances import distances_in_games
+from retrieve_rl.go.played_positions import Played
+from retrieve_rl.go.set_distances import distances_to_sets
 from retrieve_rl.go.splits import ADDED, TEST, TRAINING
 from retrieve_rl.go.versions import open_version, version_digest
 from retrieve_rl.progress import Reporter
@@ -334,19 +334,22 @@ def test_the_result_tells_distances_before_and_after(grown_run, own, grown):
 
 
 def test_a_match_is_compared_with_both_sets(go_config, own, grown, go_run, random_sgf, tmp_path):
-    (tmp_path / "again.sgf").write_bytes(mirrored(random_sgf(101)))
-    told = distances_in_games(go_config, own, grown, [Source(tmp_path / "again.sgf")], go_run)
-    assert (told["games"], told["positions"], told["games_in_grown"]) == (1, PLIES, 1)
-    assert told["found_among_added"]["all"] == 1.0
+    def compared(record):
+        path = tmp_path / "played.sgf"
+        path.write_bytes(record)
+        read = read_records([Source(path)], fraction=1.0, seed=0, workers=1, reporter=SILENT)
+        asking = Played(read.positions, read.games.komi[read.positions.games])
+        return distances_to_sets(go_config, own, grown, asking, go_run)
+
+    told = compared(random_sgf(101))
+    assert told["positions"] == PLIES
+    # The first two boards are in the old set, too.
+    assert told["found_among_added"]["all"] == (PLIES - 2) / PLIES
     assert told["to_grown"]["q95"] < 1e-2 < told["to_old"]["q50"]
-    header = "KM[7]RE[B+3]PB[rrl]PW[gnugo]"
-    (tmp_path / "new.sgf").write_bytes(random_sgf(300, header=header))
-    asked = Source(tmp_path / "new.sgf", Selection(players=("rrl",), named_side_only=True))
-    told = distances_in_games(go_config, own, grown, [asked], go_run)
-    assert (told["positions"], told["games_in_grown"]) == (PLIES // 2, 0)
-    # Of random games the first board alone is the same.
-    assert told["found_among_added"]["all"] == 1 / (PLIES // 2)
-    assert told["found_among_added"]["by_ply"]["0-9"] == {"positions": 5, "share": 0.2}
+    mirrored_game = compared(mirrored(random_sgf(101)))
+    assert mirrored_game["found_among_added"] == told["found_among_added"]
+    assert mirrored_game["to_grown"]["q50"] > 1e-2  # A policy that asks in one orientation.
+    assert compared(random_sgf(300))["found_among_added"]["all"] == 0.0
 
 
 def test_what_determines_a_version(grown_run, offered, random_sgf, tmp_path):
