@@ -101,10 +101,13 @@ def run_python(code: str, folder: Path) -> str:
 
 def test_own_keys_are_indexed_grown_and_asked(tmp_path, monkeypatch, rng):
     monkeypatch.chdir(tmp_path)
-    for name, groups in (("", "games"), ("more", "more-games")):
-        np.save(f"{name or 'keys'}.npy", rng.normal(size=(400, 16)).astype(np.float32))
-        np.savez(f"{name or 'values'}.npz", move=rng.integers(0, 82, 400))
-        np.save(f"{groups}.npy", np.repeat(np.arange(40), 10))
+    keys = rng.normal(size=(400, 16)).astype(np.float32)
+    moves, games = rng.integers(0, 82, 400), np.repeat(np.arange(40), 10)
+    np.save("more.npy", -keys)
+    np.savez("more.npz", move=moves)
+    np.save("more-games.npy", games)
+    (writing,) = [block for block in blocks("python", RECIPES) if "np.savez" in block]
+    exec(writing, {"np": np, "keys": keys, "moves": moves, "games": games})
     for command in INDEXING:
         result = CliRunner().invoke(app, shlex.split(command)[1:])
         assert result.exit_code == 0, result.output

@@ -25,7 +25,7 @@ def gtp(
 ) -> None:
     """Play 9x9 Go as an engine: the Go Text Protocol (version 2) on stdin and stdout.
 
-    For GoGui, Sabaki, twogtp or a server. rrl-neighbors prints the neighbors of
+    For GoGui, Sabaki, twogtp or a server. Its command rrl-neighbors prints those of
     the last move. Errors are answered with "?", and the process goes on.
     """
     from retrieve_rl.cli.match_command import agent_config_of, go_config_in

@@ -68,7 +68,10 @@ class Choice:
         ),
     ] = None
     seed: Annotated[
-        int, Option(min=0, help="Draws the data and starts the training (Go: not of the index).")
+        int,
+        Option(
+            min=0, help="Draws the data and starts the training; in Go the index has its own seed."
+        ),
     ] = 0
     settings: Annotated[
         list[str] | None,
@@ -100,7 +103,7 @@ class GoChoice:
         str | None,
         Option(metavar="NAME|FILE.toml", show_default="none", help="As go9: games become keys."),
     ] = None
-    preset: Annotated[str, Option(metavar="NAME", help="Budget: smoke, quick or default.")] = (
+    preset: Annotated[str, Option(metavar="NAME", help="Budget; see `rrl list presets`.")] = (
         "default"
     )
     seed: Annotated[int, Option(min=0, help="Samples positions and starts the encoder.")] = 0
@@ -141,7 +144,7 @@ class PlayChoice:
     ] = "puct"
     simulations: Annotated[
         int | None,
-        Option(min=0, show_default="200", help="Go: of a search; 0 for the policy alone."),
+        Option(min=0, show_default="200", help="Go: simulations a move; 0 for the policy alone."),
     ] = None
     neighbors: Annotated[
         NeighborKind | None,
