@@ -164,9 +164,9 @@ def test_facts_are_those_of_the_result_files():
     for name, table in tables:
         summary = json.loads((ROOT / name).read_text())["summary"]
         for line in table.strip().splitlines()[2:]:
-            _, key, shown = [cell.strip() for cell in line.strip("|").split("|")]
+            _, key, shown = [cell.strip(" `") for cell in line.strip("|").split("|")]
             value = summary
-            for part in key.strip("`").split("."):
+            for part in key.split("/" if "/" in key else "."):
                 value = value[part]
             decimals = len(shown.partition(".")[2])
             assert shown == f"{value:,.{decimals}f}", f"{name}: {key}"
