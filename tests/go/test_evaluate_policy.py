@@ -58,6 +58,7 @@ def test_every_condition_is_judged_and_the_document_is_strict(config, judged, go
         "no neighbors",
         "1 neighbors",
         "6 neighbors",
+        "1 of the games",
         "0.3 of the games",
         "0.0001 of the games",
         "random neighbors",
