@@ -39,7 +39,7 @@ test: $(INSTALLED)  ## Run the tests
 
 .PHONY: test-long
 test-long: $(INSTALLED)  ## Run the tests that take minutes: ten thousand random games by each of two referees
-	@$(VENV)/bin/python -m pytest -n 2 --dist load -m long
+	@XLA_FLAGS= $(VENV)/bin/python -m pytest -n 2 --dist load -m long
 
 .PHONY: test-ray
 test-ray: $(RAY_INSTALLED)  ## Run the tests on a Ray cluster of two local nodes (makes .venv-ray)
