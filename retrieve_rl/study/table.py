@@ -33,8 +33,8 @@ def summarize(ended: Sequence[Ended], design: StudyDesign) -> Summary:
 
     `mean`, `low` and `high` are over seeds and episodes, `interval` says what of. `difference` is
     paired with the row of the reference arm that has the same values, of all keys that both vary;
-    a row of that arm itself with the one that has the first value of the first key. There is none
-    where several rows would do.
+    there is none where several rows would do. A row of that arm itself is paired with the one
+    that has the first value of the first key and is else the same, or with the arm's first.
     """
     summary: Summary = {}
     settings = {(one.cell.arm, one.cell.varied): one.cell.settings for one in ended}
@@ -165,18 +165,24 @@ def _conditions(results: list[CellResult]) -> dict[str, dict[str, Any]]:
 
 def _reference(rows: Mapping[_Row, Mapping[str, Any]], row: _Row, arm: str) -> _Row | None:
     """The row that another is compared with, of rows and the settings they vary."""
-    wanted = dict(rows[row])
-    candidates = [other for other in rows if other[0] == arm]
+    of_arm = [other for other in rows if other[0] == arm]
     if row[0] == arm:
-        key = next(iter(wanted), None)
-        if key is None:
-            return None
-        wanted[key] = next(rows[other][key] for other in candidates if key in rows[other])
-        candidates = [other for other in candidates if rows[other].keys() == wanted.keys()]
-    alike = [other for other in candidates if _agree(rows[other], wanted)]
-    exact = [other for other in alike if rows[other] == wanted]
+        found = _reference_in_arm(rows, row, of_arm)
+        return None if found == row else found
+    alike = [other for other in of_arm if _agree(rows[other], rows[row])]
+    exact = [other for other in alike if rows[other] == rows[row]]
     chosen = exact or alike
-    return chosen[0] if len(chosen) == 1 and chosen[0] != row else None
+    return chosen[0] if len(chosen) == 1 else None
+
+
+def _reference_in_arm(
+    rows: Mapping[_Row, Mapping[str, Any]], row: _Row, of_arm: Sequence[_Row]
+) -> _Row:
+    first, key = of_arm[0], next(iter(rows[row]), None)
+    if key is not None and key in rows[first]:
+        wanted = {**rows[row], key: rows[first][key]}
+        return next((other for other in of_arm if rows[other] == wanted != rows[row]), first)
+    return first
 
 
 def _agree(some: Mapping[str, Any], others: Mapping[str, Any]) -> bool:

@@ -118,6 +118,14 @@ def test_a_reference_agrees_in_every_key_that_both_vary():
     own = table(*rows[:4], arms=("a",))["t"]["a"]
     assert "difference" not in own["search=9 grows=no"]
     assert own["search=0 grows=yes"]["difference"]["less"] == "a search=9 grows=yes"
+    assert own["search=9 grows=yes"]["difference"]["less"] == "a search=9 grows=no"
+
+
+def test_a_row_of_the_reference_arm_that_varies_another_key_is_compared_with_the_first():
+    rows = [ended([2.0], settings={"k": 1}), ended([5.0], settings={"other": "x"})]
+    rows += [ended([6.0], settings={"k": 1, "other": "x"})]
+    found = table(*rows, arms=("a",))["t"]["a"]
+    assert [found[row]["difference"]["mean"] for row in ("other=x", "k=1 other=x")] == [3.0, 4.0]
 
 
 def test_where_several_rows_would_do_there_is_no_difference():
