@@ -172,7 +172,7 @@ def _padded(indices: np.ndarray, distances: np.ndarray, num_neighbors: int) -> N
     """ScaNN's answer, where it found too few (NaN distances) or too few exist, filled up."""
     found = np.isfinite(distances)
     padding = ((0, 0), (0, num_neighbors - indices.shape[1]))
-    indices = np.where(found, indices, -1).astype(np.int32)
+    indices = np.where(found, indices.astype(np.int32), np.int32(-1))  # they come unsigned
     distances = np.where(found, np.maximum(distances, 0.0), np.inf).astype(np.float32)
     return Neighbors(
         np.pad(indices, padding, constant_values=-1),
