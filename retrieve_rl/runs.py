@@ -8,6 +8,7 @@ from retrieve_rl import artifacts, durable
 from retrieve_rl.config import Strict
 from retrieve_rl.documents import read_json
 from retrieve_rl.errors import DataError
+from retrieve_rl.locks import shared
 from retrieve_rl.progress import Reporter
 from retrieve_rl.results import Run, RunResult, read_result, write_result
 from retrieve_rl.signals import StopRequest
@@ -39,15 +40,20 @@ def carry_out(
     *,
     force: bool = False,
     devices: int = 1,
+    wait: bool = False,
 ) -> Finished:
     """Does the work of `config` in `folder`, or returns the result that is already there.
 
     Unfinished work goes on from its last checkpoint; `force` starts over.
 
+    Args:
+      wait: for another process at work on the same run, until it has ended.
+
     Raises:
       UsageError: another process is at work on the same run.
+      Interrupted: a signal came while this one waited.
     """
-    with artifacts.lock(folder):
+    with shared(folder, reporter, stop) if wait else artifacts.lock(folder):
         if force and folder.exists():
             durable.remove(folder)
         if (folder / "result.json").exists():

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import threading
 
 import pytest
 
@@ -117,3 +118,12 @@ def test_what_is_no_run_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"a": 1})[:-1])
     with pytest.raises(DataError, match="is not a run"):
         read_config(tmp_path)
+
+
+def test_whoever_shares_a_run_waits_for_its_writer(go, tmp_path):
+    held = artifacts.lock(tmp_path / "count" / "run")
+    held.__enter__()
+    release = threading.Timer(0.3, held.__exit__, (None, None, None))
+    release.start()
+    assert go(wait=True).computed
+    release.join()

@@ -40,7 +40,15 @@ def run_cell(
     def finish(command: str, run_fn: RunFn) -> RunResult:
         place = run_place(cell, command, root)
         finished = carry_out(
-            run_fn, cell.config, place, root, reporter, stop, force=force, devices=devices
+            run_fn,
+            cell.config,
+            place,
+            root,
+            reporter,
+            stop,
+            force=force,
+            devices=devices,
+            wait=True,  # cells that differ in their evaluation alone share a training
         )
         return finished.result
 
