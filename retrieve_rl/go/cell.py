@@ -5,7 +5,7 @@ from typing import Any
 
 from retrieve_rl.config import settings_of
 from retrieve_rl.go.bundled import bundled_records
-from retrieve_rl.go.config import GoConfig
+from retrieve_rl.go.config import GoConfig, settings_that_count
 from retrieve_rl.go.match_games import PlayedGame, played_games_of
 from retrieve_rl.go.sources import digest_of_records
 from retrieve_rl.results import Measurements, RunResult
@@ -22,7 +22,7 @@ _MEASURES = {
 def identity(config: GoConfig) -> dict[str, Any]:
     """The settings without folders, and without a match where none is played; every source has its
     digest, the bundled games too."""
-    settings = settings_of(config, () if config.plays else ("play",))
+    settings = settings_that_count(config, () if config.plays else ("play",))
     sources = [
         {
             **settings_of(source),

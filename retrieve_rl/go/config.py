@@ -1,6 +1,6 @@
 """The settings of a Go experiment. Every field can be set in TOML or by `--set`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -175,12 +175,25 @@ class GoConfig(RunConfig):
 
 def config_hash(config: GoConfig) -> str:
     """Hash of all that determines the numbers of a policy's run."""
-    return _hash(settings_of(config, _OF_STUDY))
+    return _hash(settings_that_count(config, _OF_STUDY))
 
 
 def judgment_hash(config: GoConfig) -> str:
     """Hash of all that determines how a study judges a policy."""
-    return _hash(settings_of(config)) if config.plays else config_hash(config)
+    return _hash(settings_that_count(config)) if config.plays else config_hash(config)
+
+
+def settings_that_count(config: GoConfig, without: Collection[str] = ()) -> dict[str, Any]:
+    """What `settings_of` tells of a policy; of the baseline, which asks no index, nothing of that
+    but the seed that draws its records."""
+    settings = settings_of(config, without)
+    if config.retrieves:
+        return settings
+    seed = {key: value for key, value in settings.get("index", {}).items() if key == "seed"}
+    kept = {
+        key: value for key, value in settings.items() if key not in ("encoder", "keys", "index")
+    }
+    return {**kept, "index": seed} if seed else kept
 
 
 def index_config(config: GoConfig) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from retrieve_rl.config import named_files
+from retrieve_rl.config import digest, named_files
 from retrieve_rl.errors import DataError, UsageError
+from retrieve_rl.go.cell import identity
 from retrieve_rl.go.config import config_hash, index_config_hash, resolve
 from retrieve_rl.go.sources import BUNDLED, digest_of_records, locate
 
@@ -95,3 +96,14 @@ def test_unknown_names_and_missing_games(tmp_path):
         resolve("go9", arm="base")
     with pytest.raises(DataError, match="expected game records"):
         resolve("go9", games=tmp_path / "nothing")
+
+
+def test_how_an_index_is_made_is_nothing_to_the_baseline():
+    asked = ("keys.dim=8", "index.num_neighbors=20", "encoder.steps=7")
+    baseline = resolve("go9", arm="baseline")
+    others = [resolve("go9", arm="baseline", settings=[setting]) for setting in asked]
+    assert {config_hash(config) for config in others} == {config_hash(baseline)}
+    assert {digest(identity(config)) for config in others} == {digest(identity(baseline))}
+    drawn = resolve("go9", arm="baseline", settings=["index.seed=1"])
+    assert config_hash(drawn) != config_hash(baseline)
+    assert len({config_hash(resolve("go9", settings=[setting])) for setting in asked}) == 3
