@@ -33,6 +33,7 @@ from retrieve_rl.training import checkpoints
 from retrieve_rl.training.run_loop import restore, train_in_run
 from retrieve_rl.training.sharding import check_divides, mesh_of, replicated
 from retrieve_rl.training.slices import num_slices
+from retrieve_rl.training.spent import spent
 from retrieve_rl.training.state import Metrics, TrainState, train_steps
 from retrieve_rl.types import Array
 
@@ -72,7 +73,7 @@ def train_policy(config: GoConfig, run: Run) -> RunResult:
         neighbors = training_neighbors(config, data, encoder, index, run)
     prepared = time.perf_counter()
     policy, metrics = fit(config, data, neighbors, run)
-    trained = time.perf_counter()
+    trained, took = time.perf_counter(), spent(run.folder)
     judged = evaluate_policy(policy, data, built, run, thorough=False)
     training = {
         "steps": config.train.steps,
@@ -83,10 +84,12 @@ def train_policy(config: GoConfig, run: Run) -> RunResult:
     }
     timings = {
         "prepare_seconds": prepared - began,
-        "train_seconds": trained - prepared,
+        "train_seconds": took.seconds,
         "evaluate_seconds": time.perf_counter() - trained,
     }
-    return make_result("train-policy", config, data, judged, training=training, timings=timings)
+    result = make_result("train-policy", config, data, judged, training=training, timings=timings)
+    result.device["trained_on"] = took.devices
+    return result
 
 
 def fit(

@@ -42,6 +42,7 @@ from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.training import checkpoints
 from retrieve_rl.training.run_loop import restore, train_in_run
 from retrieve_rl.training.sharding import check_divides, mesh_of, replicated
+from retrieve_rl.training.spent import spent
 from retrieve_rl.training.state import Metrics, TrainState, init_state, train_steps
 
 _STEPS_AT_ONCE = 25
@@ -235,7 +236,7 @@ def train_policy(config: ReframeConfig, run: Run) -> RunResult:
         recoveries = recovery_files.make_or_open(config, data, run)
     prepared = time.perf_counter()
     policy, metrics = fit(config, data, memory, run, recoveries)
-    trained = time.perf_counter()
+    took = spent(run.folder)
     evaluation = evaluate_policy(policy, data, run)
     training = {
         "steps": config.train.steps,
@@ -244,5 +245,9 @@ def train_policy(config: ReframeConfig, run: Run) -> RunResult:
         "recoveries": recoveries.facts if recoveries else None,
         **checkpoints.trained_facts(run.folder / "checkpoints", config.train.steps),
     }
-    timings = {"prepare_seconds": prepared - began, "train_seconds": trained - prepared}
-    return make_result("train-policy", config, data, evaluation, training=training, timings=timings)
+    timings = {"prepare_seconds": prepared - began, "train_seconds": took.seconds}
+    result = make_result(
+        "train-policy", config, data, evaluation, training=training, timings=timings
+    )
+    result.device["trained_on"] = took.devices
+    return result

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from retrieve_rl import artifacts
 from retrieve_rl.errors import DataError
+from retrieve_rl.training import spent
 
 FILE_NAME = "metrics.jsonl"
 
@@ -30,11 +31,10 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
 
 def forget_after(folder: Path, step: int) -> None:
     """Drops what was logged after `step`, from where training goes on; it will come again."""
-    log = folder / FILE_NAME
-    if not log.exists():
-        return
-    lines = [line for line in log.read_text().splitlines() if _logged_step(line) <= step]
-    artifacts.write_file(log, "".join(line + "\n" for line in lines))
+    for log in (folder / FILE_NAME, folder / spent.FILE_NAME):
+        if log.exists():
+            lines = [line for line in log.read_text().splitlines() if _logged_step(line) <= step]
+            artifacts.write_file(log, "".join(line + "\n" for line in lines))
 
 
 def _logged_step(line: str) -> float:

@@ -1,5 +1,6 @@
 """Training within a run: metrics kept, checkpoints in time, stopped when asked, continued."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from retrieve_rl.results import Run
 from retrieve_rl.training import checkpoints
 from retrieve_rl.training.curve import forget_after, log_metrics
 from retrieve_rl.training.loop import StepFn, train
+from retrieve_rl.training.spent import log_spent
 from retrieve_rl.training.state import TrainState
 
 SaveFn = Callable[[TrainState, dict[str, float]], None]
@@ -32,7 +34,7 @@ def train_in_run(
       NonFiniteLossError: the last good checkpoint is kept.
       Interrupted: a signal came; the state was saved.
     """
-    state, saved = start, int(start.step)
+    state, saved, since = start, int(start.step), time.perf_counter()
     with run.reporter.track(title, total_steps, start=saved) as advance:
         for state, metrics in train(
             start, total_steps=total_steps, steps_at_once=steps_at_once, step_fn=step_fn
@@ -43,7 +45,9 @@ def train_in_run(
             due = step - saved >= checkpoint_every or step == total_steps
             if due or run.stop.requested:
                 save(state, metrics)
-                saved = step
+                now = time.perf_counter()
+                log_spent(run.folder, step, now - since)
+                saved, since = step, now
             run.stop.raise_if_requested(
                 f"saved at step {step}; the same command goes on from there"
             )

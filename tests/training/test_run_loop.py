@@ -1,11 +1,15 @@
 """A training that goes wrong keeps what was good."""
 
+import json
+
 import jax.numpy as jnp
 import pytest
 
 from retrieve_rl.training.checkpoints import latest_checkpoint, save_checkpoint
+from retrieve_rl.training.curve import forget_after
 from retrieve_rl.training.loop import NonFiniteLossError
 from retrieve_rl.training.run_loop import train_in_run
+from retrieve_rl.training.spent import spent
 from retrieve_rl.training.state import TrainState
 
 
@@ -33,3 +37,33 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_checkpoint(make_run):
             save=save,
         )
     assert latest_checkpoint(run.folder / "checkpoints").name == "step-00000004"
+
+
+def test_what_a_training_took_is_kept_over_its_processes(make_run):
+    run = make_run()
+    run.folder.mkdir(parents=True, exist_ok=True)
+
+    def step_fn(state, num_steps):
+        return state._replace(step=state.step + num_steps), {"finite": jnp.array(True)}
+
+    def save(state, metrics):
+        save_checkpoint(run.folder / "checkpoints", int(state.step), {}, made_from={}, metadata={})
+
+    def go_on(start, end):
+        options = {"title": "training", "steps_at_once": 2, "checkpoint_every": 2}
+        start = TrainState(None, None, jnp.int32(start))
+        train_in_run(run, start, {}, total_steps=end, step_fn=step_fn, save=save, **options)
+
+    go_on(0, 4)
+    first = spent(run.folder)
+    forget_after(run.folder, 2)
+    assert 0 < spent(run.folder).seconds < first.seconds
+    left = spent(run.folder)
+    go_on(2, 6)
+    assert spent(run.folder).seconds > left.seconds and spent(run.folder).devices == "cpu"
+    steps = [
+        json.loads(line)["step"]
+        for line in (run.folder / "spent.jsonl").read_text().split("\n")
+        if line
+    ]
+    assert steps == [2, 4, 6]

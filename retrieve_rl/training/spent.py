@@ -1,0 +1,37 @@
+"""The time that a training took, of all the processes it took: a line of JSON a checkpoint."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+
+FILE_NAME = "spent.jsonl"
+
+
+class Spent(NamedTuple):
+    """What a training took.
+
+    Attributes:
+      seconds: from start or checkpoint to checkpoint; what a killed process had not saved is not
+        among them.
+      devices: the kinds it ran on, in order, joined by commas.
+    """
+
+    seconds: float
+    devices: str
+
+
+def log_spent(folder: Path, step: int, seconds: float) -> None:
+    """Appends what it took to come to the checkpoint of `step` from the one before."""
+    line = {"step": step, "seconds": seconds, "device": jax.devices()[0].device_kind}
+    with open(folder / FILE_NAME, "a") as file:
+        file.write(json.dumps(line, allow_nan=False) + "\n")
+
+
+def spent(folder: Path) -> Spent:
+    """What the training of the run in `folder` has taken until now."""
+    log = folder / FILE_NAME
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    kinds = dict.fromkeys(line["device"] for line in lines)
+    return Spent(sum(line["seconds"] for line in lines), ", ".join(kinds))
