@@ -137,7 +137,9 @@ def _made_by(report: Mapping[str, Any], cells: list[Mapping[str, Any]]) -> Secti
     versions: Counter[tuple[str, str]] = Counter()
     for cell in cells:
         versions.update(cell["versions"].items())
-        versions.update({("device", shown(cell["device"].get("kind"))): 1})
+        named = {"device": "kind", "trained on": "trained_on"}
+        of_cell = [(name, cell["device"].get(key)) for name, key in named.items()]
+        versions.update((name, shown(kind)) for name, kind in of_cell if kind)
     rows = [(name, version, count) for (name, version), count in sorted(versions.items())]
     return Section(
         "How it was made",
