@@ -177,7 +177,8 @@ def _describe_run(folder: Path) -> dict[str, Any]:
             numbers = {name: summary.get(name) for name in numbers}
     except (DataError, UsageError):
         config, row["status"] = {}, "damaged"
-    names = {name: config.get(name) for name in ("task", "arm", "preset", "seed")}
+    trained = config.get("trained", config)  # a match names its policy by what trained it
+    names = {name: trained.get(name) for name in ("task", "arm", "preset", "seed")}
     return {**row, "command": folder.parent.parent.name, **names, **numbers}
 
 

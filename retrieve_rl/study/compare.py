@@ -15,6 +15,7 @@ from retrieve_rl.study.paper import Paper
 
 PaperNamed = Callable[[str], Paper]
 _JUDGED = ("train-policy", "evaluate")
+_OF_MATCH = ("opponent", "openings", "first_seed", "komi", "move_seconds")
 
 
 class Compared(NamedTuple):
@@ -24,6 +25,7 @@ class Compared(NamedTuple):
       run: the path it was named by.
       label: task, arm, preset and seed.
       scores: measure -> episodes and what the run got in them.
+      match: what both sides of a match were given, as far as it is known; nothing of other runs.
     """
 
     run: str
@@ -35,6 +37,7 @@ class Compared(NamedTuple):
     measure: str
     digests: dict[str, str]
     scores: dict[str, NamedScores]
+    match: dict[str, Any]
 
 
 def load(path: Path, paper_named: PaperNamed) -> Compared:
@@ -48,17 +51,17 @@ def load(path: Path, paper_named: PaperNamed) -> Compared:
     result = read_result(path)
     if result.command not in _JUDGED or not result.outcomes:
         raise DataError(f"{path} is a run of {result.command}: compare takes {', '.join(_JUDGED)}")
-    return _of_result(path, result, paper_named(str(result.config["paper"])))
+    paper = result.config.get("trained", result.config)["paper"]
+    return _of_result(path, result, paper_named(str(paper)))
 
 
 def compare(first: Compared, second: Compared) -> dict[str, Any]:
     """Both means of every measure, and `first` less `second` over the episodes that both have.
 
     Raises:
-      DataError: other papers, tasks or versions of the results, or no common episode.
+      DataError: other papers, tasks, versions of the results or matches, or no common episode.
     """
-    for name in ("paper", "task", "results_version"):
-        mine, theirs = getattr(first, name), getattr(second, name)
+    for name, mine, theirs in _must_agree(first, second):
         if mine != theirs:
             raise DataError(
                 f"{first.run} and {second.run} do not belong into one table: {name} {mine} and"
@@ -78,6 +81,15 @@ def compare(first: Compared, second: Compared) -> dict[str, Any]:
         "measures": {name: found for name, found in measures.items() if found},
         "notes": _notes(first, second),
     }
+
+
+def _must_agree(first: Compared, second: Compared) -> list[tuple[str, Any, Any]]:
+    names = ("paper", "task", "results_version")
+    both_played = first.match.keys() & second.match.keys()
+    return [
+        *((name, getattr(first, name), getattr(second, name)) for name in names),
+        *((name, first.match[name], second.match[name]) for name in sorted(both_played)),
+    ]
 
 
 def _paired(mine: NamedScores, theirs: NamedScores) -> dict[str, Any] | None:
@@ -124,6 +136,7 @@ def _of_cell(path: Path, cell: CellResult) -> Compared:
         cell.measure,
         cell.digests,
         _named(columns),
+        _match_of(cell.identity.get("play", {}) if cell.measure == "score" else {}),
     )
 
 
@@ -142,7 +155,12 @@ def _of_result(path: Path, result: RunResult, paper: Paper) -> Compared:
         str(result.summary["measure"]),
         paper.digests(result),
         _named(columns),
+        _match_of(result.config),
     )
+
+
+def _match_of(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: config[name] for name in _OF_MATCH if name in config}
 
 
 def _named(columns: Measurements) -> dict[str, NamedScores]:

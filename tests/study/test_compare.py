@@ -25,6 +25,7 @@ def compared(values, *, episodes=(1, 2, 3), **changes):
         "measure": "score",
         "digests": {"data": "ab"},
         "scores": {"score": NamedScores(episodes, scores_of(values))},
+        "match": {"opponent": "gnugo"},
     }
     return Compared(**{**fields, **changes})
 
@@ -53,6 +54,7 @@ def test_what_makes_them_unlike_is_told():
         ({"results_version": 2}, "results_version 1 and 2"),
         ({"task": "u"}, "task t and u"),
         ({"paper": "other"}, "paper stub and other"),
+        ({"match": {"opponent": "pachi"}}, "opponent gnugo and pachi"),
         ({"episodes": (7, 8, 9)}, "not judged on a common episode"),
     ],
 )
