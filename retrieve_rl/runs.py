@@ -1,5 +1,6 @@
 """Carrying out a run: one writer, resumed where it stopped, done once."""
 
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from retrieve_rl.results import Run, RunResult, read_result, write_result
 from retrieve_rl.signals import StopRequest
 
 RunFn = Callable[[Any, Run], RunResult]
+_FORCED = "forced-by"
 
 
 class Finished(NamedTuple):
@@ -30,6 +32,11 @@ class Finished(NamedTuple):
     computed: bool
 
 
+def new_force() -> str:
+    """A name for one command that starts over; see `carry_out`."""
+    return uuid.uuid4().hex
+
+
 def carry_out(
     run_fn: RunFn,
     config: Strict,
@@ -38,15 +45,17 @@ def carry_out(
     reporter: Reporter,
     stop: StopRequest,
     *,
-    force: bool = False,
+    force: str | None = None,
     devices: int = 1,
     wait: bool = False,
 ) -> Finished:
     """Does the work of `config` in `folder`, or returns the result that is already there.
 
-    Unfinished work goes on from its last checkpoint; `force` starts over.
+    Unfinished work goes on from its last checkpoint.
 
     Args:
+      force: the name of a command that starts over; what it began itself, in this process or
+        another, is kept.
       wait: for another process at work on the same run, until it has ended.
 
     Raises:
@@ -54,7 +63,7 @@ def carry_out(
       Interrupted: a signal came while this one waited.
     """
     with shared(folder, reporter, stop) if wait else artifacts.lock(folder):
-        if force and folder.exists():
+        if force is not None and folder.exists() and _forced_by(folder) != force:
             durable.remove(folder)
         if (folder / "result.json").exists():
             return Finished(folder, read_result(folder), computed=False)
@@ -62,9 +71,16 @@ def carry_out(
         durable.remove_temporaries(folder)
         resolved = artifacts.to_json(config.model_dump(mode="json"))
         artifacts.write_file(folder / "config.json", resolved)
+        if force is not None:
+            artifacts.write_file(folder / _FORCED, force)
         result = run_fn(config, Run(folder, root, reporter, stop, devices))
         write_result(folder, result)
         return Finished(folder, result, computed=True)
+
+
+def _forced_by(folder: Path) -> str | None:
+    file = folder / _FORCED
+    return file.read_text() if file.exists() else None
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -77,8 +77,14 @@ def test_done_once(go, worker):
 def test_force_starts_over(go, worker):
     folder = go().folder
     (folder / "old").write_text("")
-    assert go(force=True).result.summary["calls"] == 2
+    assert go(force="a command").result.summary["calls"] == 2
     assert not (folder / "old").exists()
+
+
+def test_what_a_command_began_anew_its_other_processes_keep(go, worker):
+    go()
+    assert go(force="a command").computed and not go(force="a command").computed
+    assert go(force="another").computed and worker.calls == 3
 
 
 def test_an_interrupted_run_has_no_result_and_goes_on(go, worker, tmp_path):
@@ -108,7 +114,7 @@ def test_a_failed_run_is_tried_again(go, worker, tmp_path, monkeypatch):
 def test_one_writer(go, worker, tmp_path):
     with artifacts.lock(tmp_path / "count" / "run"):
         with pytest.raises(UsageError, match="is being written by"):
-            go(force=True)
+            go(force="a command")
     assert worker.calls == 0
 
 

@@ -52,15 +52,14 @@ def play_match(
     from retrieve_rl.go.evaluate_match import evaluate_match
     from retrieve_rl.go.match_games import played_games_of
     from retrieve_rl.go.match_statistics import check_voids
-    from retrieve_rl.runs import carry_out
+    from retrieve_rl.runs import carry_out, new_force
     from retrieve_rl.signals import stop_on_signals
 
     run_fn = partial(evaluate_match, trained=trained.folder, version=index)
     reporter = output.reporter
     with stop_on_signals() as stop, keep_partial(folder, "evaluate", config):
-        finished = carry_out(
-            run_fn, config, folder, trained.root, reporter, stop, force=place.force
-        )
+        force = new_force() if place.force else None
+        finished = carry_out(run_fn, config, folder, trained.root, reporter, stop, force=force)
     if not finished.computed:
         reporter.say("this match was already played; --force starts over")
     print_result(finished, place, output)

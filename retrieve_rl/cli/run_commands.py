@@ -152,13 +152,14 @@ def compute(
     devices: int = 1,
 ) -> "Finished":
     """Does the run, or finds it done, and prints its result; `beside` as in `folder_of`."""
-    from retrieve_rl.runs import carry_out
+    from retrieve_rl.runs import carry_out, new_force
     from retrieve_rl.signals import stop_on_signals
 
     folder, reporter = folder_of(command, config, root, beside), output.reporter
     with stop_on_signals() as stop, keep_partial(folder, command, config):
+        force = new_force() if place.force else None
         finished = carry_out(
-            run_fn, config, folder, root, reporter, stop, force=place.force, devices=devices
+            run_fn, config, folder, root, reporter, stop, force=force, devices=devices
         )
     if not finished.computed:
         reporter.say("this run was already finished; --force starts over")

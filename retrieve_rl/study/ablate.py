@@ -9,6 +9,7 @@ from typing import Any
 from retrieve_rl import artifacts
 from retrieve_rl.progress import Reporter
 from retrieve_rl.results import without_nan
+from retrieve_rl.runs import new_force
 from retrieve_rl.signals import StopRequest
 from retrieve_rl.study.cell_files import (
     CellResult,
@@ -118,7 +119,8 @@ def ablate(
     grid = cells(design, paper_of, asked.settings)
     # Absolute: other processes may have another working directory.
     cells_folder = (folder or default_folder(root)).absolute()
-    place = Workplace(root.absolute(), cells_folder, force, devices)
+    forced_by = new_force() if force else None
+    place = Workplace(root.absolute(), cells_folder, forced_by, devices)
     known = {} if force else _finished(grid, place.cells)
     missing = list({cell.key: cell for cell in grid if cell.key not in known}.values())
     if known:

@@ -26,13 +26,13 @@ class Workplace:
     Attributes:
       root: of runs.
       cells: the folder of finished cells.
-      force: compute again what is there.
+      force: the name of the command that computes again what is there, see `carry_out`.
       devices: how many share each batch of a training.
     """
 
     root: Path
     cells: Path
-    force: bool
+    force: str | None
     devices: int = 1
 
 
@@ -80,13 +80,24 @@ def run_one_by_one(
     return ended
 
 
-def attempt(cell: Cell, place: Workplace, reporter: Reporter, stop: StopRequest) -> Ended:
+def attempt(
+    cell: Cell,
+    place: Workplace,
+    reporter: Reporter,
+    stop: StopRequest,
+    *,
+    prepare: Callable[[], None] = lambda: None,
+) -> Ended:
     """Runs one cell; every error but an interruption becomes a line.
+
+    Args:
+      prepare: called before it.
 
     Raises:
       Interrupted: a signal; what was trained is saved.
     """
     try:
+        prepare()
         with disk_errors(place.root):
             result = run_cell(
                 cell,
@@ -163,9 +174,8 @@ def run_apart(
 
 def _in_its_process(place: Workplace, prepare: Callable[[], None], cell: Cell) -> Ended | None:
     """None where it was interrupted. Ctrl-C is left to the parent, which sends SIGTERM."""
-    prepare()
     with stop_on_signals((signal.SIGTERM,)) as stop:
         try:
-            return attempt(cell, place, Reporter(verbosity=-1), stop)
+            return attempt(cell, place, Reporter(verbosity=-1), stop, prepare=prepare)
         except Interrupted:
             return None

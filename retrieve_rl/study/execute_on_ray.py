@@ -121,9 +121,8 @@ def _cores_of_a_cell(ray: Any, jobs: int) -> float:
 
 
 def _on_a_worker(cell: Cell, place: Workplace, prepare: Callable[[], None]) -> Ended:
-    prepare()
     # Ray cancels by killing: what a checkpoint holds is kept.
-    return attempt(cell, place, Reporter(verbosity=-1), StopRequest())
+    return attempt(cell, place, Reporter(verbosity=-1), StopRequest(), prepare=prepare)
 
 
 def _result(ray: Any, reference: Any, cell: Cell) -> Ended:

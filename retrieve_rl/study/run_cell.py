@@ -18,7 +18,7 @@ def run_cell(
     reporter: Reporter,
     stop: StopRequest,
     *,
-    force: bool,
+    force: str | None,
     devices: int = 1,
 ) -> CellResult:
     """Does what is left of the cell and writes its file.
@@ -26,14 +26,14 @@ def run_cell(
     Args:
       root: where runs lie; an unfinished one goes on there.
       folder: of finished cells.
-      force: compute it again, whatever is there.
+      force: compute it again, whatever is there; see `carry_out`.
       devices: how many share each batch of the training.
 
     Raises:
       RrlError: whatever a run raises.
       Interrupted: a signal; what was trained is saved.
     """
-    found = None if force else find_cell(cell, folder)
+    found = None if force is not None else find_cell(cell, folder)
     if found is not None:
         return found
 
