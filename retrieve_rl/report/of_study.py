@@ -13,6 +13,7 @@ from retrieve_rl.report.page import Page, Section, Table
 from retrieve_rl.report.pictures import picture_of_study
 from retrieve_rl.shown import interval_of, shown
 from retrieve_rl.study.design import StudyDesign
+from retrieve_rl.study.table import in_design_order
 
 SCHEMA_VERSION = 2
 _COLUMNS = (
@@ -50,6 +51,7 @@ def page_of_study(report: Mapping[str, Any], source: str, root: Path) -> Page:
     except UsageError as error:
         raise DataError(str(error)) from None
     cells = [cell for cell in report["cells"] if cell["status"] == "ok"]
+    report = {**report, "summary": in_design_order(report["summary"], design)}
     return Page(
         title=report["title"],
         sections=[

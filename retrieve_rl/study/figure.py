@@ -8,6 +8,7 @@ import numpy as np
 
 from retrieve_rl.durable import write_file
 from retrieve_rl.study.design import StudyDesign
+from retrieve_rl.study.table import in_design_order
 from retrieve_rl.study.themes import LIGHT, MARKERS, Theme, drawn_in
 
 if TYPE_CHECKING:
@@ -32,24 +33,31 @@ def figure_of(summary: dict[str, Any], design: StudyDesign, theme: Theme) -> "Fi
     """
     from matplotlib.figure import Figure
 
+    summary = in_design_order(summary, design)
     tasks = list(summary) or list(design.tasks)
     lines = len(design.grid) == 1 and not any(block.grid for block in design.also)
-    rows = max((len(_flat(arms)) for arms in summary.values()), default=1)
-    size = (2.5 + 2.8 * len(tasks), 3.6 if lines else 1.6 + 0.35 * rows)
+    # A row or an arm has its place and color in every panel, also where a task lacks another.
+    rows = list(dict.fromkeys(row for arms in summary.values() for row in _flat(arms)))
+    colors = list(dict.fromkeys(arm for arms in summary.values() for arm in arms))
+    size = (2.5 + 2.8 * len(tasks), 3.6 if lines else 1.6 + 0.35 * max(1, len(rows)))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(1, len(tasks), squeeze=False, sharex=not lines, sharey=lines)
     for axis, task in zip(axes[0], tasks, strict=True):
         arms = summary.get(task, {})
         if lines:
-            _draw_lines(axis, arms, design)
+            _draw_lines(axis, arms, design, colors)
         else:
-            _draw_bars(axis, _flat(arms), theme, named=axis is axes[0][0])
+            _draw_bars(axis, _flat(arms), rows, theme, named=axis is axes[0][0])
         axis.set_title(task, fontsize="medium")
     measure = _measure(summary)
     if lines:
         axes[0][0].set_ylabel(measure)
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        named = {
+            label: handle
+            for axis in axes[0]
+            for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=4)
     else:
         figure.supxlabel(measure, fontsize="medium")
     seeds = "1 seed" if len(design.seeds) == 1 else f"{len(design.seeds)} seeds"
@@ -74,20 +82,24 @@ def _short(varied: str) -> str:
     return " ".join(key.rpartition(".")[2] + equals + value for key, equals, value in parts)
 
 
-def _draw_bars(axis: Any, rows: dict[str, _Numbers], theme: Theme, *, named: bool) -> None:
+def _draw_bars(
+    axis: Any, found: dict[str, _Numbers], rows: list[str], theme: Theme, *, named: bool
+) -> None:
     """From the top down; the rows are named beside the first panel only."""
-    for position, numbers in enumerate(rows.values()):
+    for row, numbers in found.items():
+        position = rows.index(row)
         axis.barh(position, numbers["mean"], color="C0", alpha=0.8)
         whiskers = _whiskers([numbers])
         axis.errorbar(numbers["mean"], position, xerr=whiskers, color=theme.ink, capsize=4)
-    axis.set_yticks(range(len(rows)), list(rows) if named else [""] * len(rows))
+    axis.set_yticks(range(len(rows)), rows if named else [""] * len(rows))
     axis.invert_yaxis()
 
 
-def _draw_lines(axis: Any, arms: dict[str, Any], design: StudyDesign) -> None:
+def _draw_lines(axis: Any, arms: dict[str, Any], design: StudyDesign, colors: list[str]) -> None:
     """Arms without the varied key are level lines with their interval as a band."""
     ((key, values),) = design.grid.items()
-    for number, (arm, below) in enumerate(arms.items()):
+    for arm, below in arms.items():
+        number = colors.index(arm)
         color = f"C{number}"
         if "mean" in below:
             axis.axhline(below["mean"], color=color, linestyle="--", label=arm)

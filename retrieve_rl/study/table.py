@@ -1,5 +1,6 @@
 """From a study's cells to named numbers."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -53,6 +54,30 @@ def summarize(ended: Sequence[Ended], design: StudyDesign) -> Summary:
             else:
                 arms[arm] = numbers
     return summary
+
+
+def in_design_order(summary: Mapping[str, Any], design: StudyDesign) -> Summary:
+    """Tasks, arms and rows as the design names them, whatever order a file keeps them in."""
+    rows: dict[str, list[str]] = {}
+    for block in design.blocks:
+        combinations = itertools.product(*block.grid.values())
+        named = [
+            " ".join(f"{key}={value}" for key, value in zip(block.grid, values, strict=True))
+            for values in combinations
+        ]
+        for arm in block.arms:
+            rows.setdefault(arm, []).extend(name or UNCHANGED for name in named)
+
+    def ordered(found: Mapping[str, Any], names: Sequence[str]) -> Summary:
+        return {name: found[name] for name in (*(n for n in names if n in found), *found)}
+
+    return {
+        task: {
+            arm: below if "mean" in below else ordered(below, rows.get(arm, ()))
+            for arm, below in ordered(arms, list(rows)).items()
+        }
+        for task, arms in ordered(summary, design.tasks).items()
+    }
 
 
 def over_tasks(ended: Sequence[Ended]) -> Summary:

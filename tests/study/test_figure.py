@@ -3,7 +3,8 @@
 import pytest
 
 from retrieve_rl.study.design import Block, StudyDesign
-from retrieve_rl.study.figure import draw
+from retrieve_rl.study.figure import draw, figure_of
+from retrieve_rl.study.themes import LIGHT, drawn_in
 
 
 def numbers(mean):
@@ -42,6 +43,28 @@ def test_a_figure_is_written_whatever_is_there(tmp_path, summary, changes):
     path = tmp_path / "figure.png"
     draw(summary, design(**changes), path)
     assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5000
+
+
+def test_a_row_that_a_task_lacks_leaves_its_place_free():
+    summary = {"t": BARS["t"], "u": {"b": numbers(3.0)}}
+    with drawn_in(LIGHT):
+        figure = figure_of(summary, design(tasks=["t", "u"]), LIGHT)
+    first, second = figure.axes
+    assert [label.get_text() for label in first.get_yticklabels()] == ["a", "b"]
+    middles = [
+        [bar.get_y() + bar.get_height() / 2 for bar in axis.patches] for axis in (first, second)
+    ]
+    assert middles == [[0.0, 1.0], [1.0]]
+
+
+def test_an_arm_has_one_color_in_all_panels():
+    summary = {"t": LINES["t"], "u": {"b": LINES["t"]["b"]}}
+    with drawn_in(LIGHT):
+        figure = figure_of(summary, design(tasks=["t", "u"], grid={"k": [60, 1]}), LIGHT)
+    colors = [[drawn.lines[0].get_color() for drawn in axis.containers] for axis in figure.axes]
+    assert len(set(colors[0])) == 2 and colors[1] == colors[0][1:]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
 
 
 def test_the_same_numbers_draw_the_same_bytes(tmp_path):
