@@ -41,6 +41,7 @@ class GtpSession:
         heard: the answer of `rrl-neighbors`: what the last move generated was based on.
         """
         self.ended = False
+        self._begun = 0
         self._player, self._version, self._komi, self._heard = player, version, komi, heard
         self._commands: dict[str, Callable[[Sequence[str]], str]] = {
             "protocol_version": lambda words: "2",
@@ -50,7 +51,7 @@ class GtpSession:
             "list_commands": lambda words: "\n".join(self._commands),
             "quit": self._quit,
             "boardsize": self._boardsize,
-            "clear_board": self._clear,
+            "clear_board": self._begin,
             "komi": self._set_komi,
             "play": self._play,
             "genmove": self._genmove,
@@ -61,7 +62,7 @@ class GtpSession:
             "showboard": self._showboard,
             "rrl-neighbors": lambda words: self._heard(),
         }
-        self._clear(())
+        self._begin(())
 
     def answer(self, line: str) -> str | None:
         """What is sent back for a line, its empty line included; None for what is no command."""
@@ -88,12 +89,18 @@ class GtpSession:
     def _boardsize(self, words: Sequence[str]) -> str:
         if _one(words) != str(SIZE):
             _refuse("unacceptable size")
-        return self._clear(())
+        return self._begin(())
 
-    def _clear(self, words: Sequence[str]) -> str:
+    def _begin(self, words: Sequence[str]) -> str:
+        """A new game: what the player knows of the one before is over."""
+        self._clear()
+        self._begun += 1
+        return ""
+
+    def _clear(self) -> None:
         self._moves: list[tuple[int, int]] = []
         self._boards = Boards(1)
-        return ""
+        self._player.ended([self._state(BLACK)])
 
     def _set_komi(self, words: Sequence[str]) -> str:
         try:
@@ -130,7 +137,7 @@ class GtpSession:
         if not self._moves:
             _refuse("cannot undo")
         kept = self._moves[:-1]
-        self._clear(())
+        self._clear()
         for color, move in kept:
             self._put(color, move)
         return ""
@@ -161,7 +168,7 @@ class GtpSession:
     def _state(self, color: int) -> GameState:
         return GameState(
             game=0,
-            seed=0,
+            seed=self._begun,
             komi=self._komi,
             moves=bytes(move for _, move in self._moves),
             to_move=color,

@@ -33,6 +33,7 @@ class FirstMove:
         return [self.answer or vertex_of(int(np.argmax(state.legal))) for state in states]
 
     def ended(self, states):
+        self.asked = []
         return [None for _ in states]
 
 
@@ -48,6 +49,17 @@ def session(player):
 
 def ask(session, *lines):
     return [session.answer(line) for line in lines]
+
+
+def test_a_new_game_is_another_one_to_the_player(session, player):
+    ask(session, "genmove b")
+    (before,) = player.asked
+    ask(session, "clear_board")
+    assert player.asked == []  # it was told that the game ended
+    ask(session, "genmove b")
+    (after,) = player.asked
+    ask(session, "undo", "genmove b")
+    assert before.seed != after.seed == player.asked[-1].seed
 
 
 def test_who_it_is(session):
