@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from retrieve_rl.errors import UsageError
-from retrieve_rl.go.add_games import add_games
+from retrieve_rl.go.add_games import add_games, judge_versions
 from retrieve_rl.go.additions import additions
 from retrieve_rl.go.agent import AgentConfig
 from retrieve_rl.go.built import open_built
@@ -18,7 +18,7 @@ from retrieve_rl.go.match_config import agent_config, match_of
 from retrieve_rl.go.match_games import PlayedGame, played_games_of
 from retrieve_rl.go.match_statistics import check_voids
 from retrieve_rl.go.played_positions import played_positions
-from retrieve_rl.go.set_distances import distances_to_sets
+from retrieve_rl.go.set_distances import as_played, distances_to_sets
 from retrieve_rl.go.sources import locate
 from retrieve_rl.go.versions import open_version
 from retrieve_rl.results import Run, RunResult, read_result, write_result
@@ -137,13 +137,13 @@ def _agent(config: GoConfig) -> AgentConfig:
 def _told_of_growth(
     config: GoConfig, run: Run, growth: Growth, played: Sequence[PlayedGame]
 ) -> dict[str, Any]:
-    """The curves of Figure 6a, over the positions of the match."""
+    """The curves of Figure 6a, over the positions of the match; all ask as the policy does."""
     built = open_built(config, run.root)
     grown = open_version(config, built, growth.version)
     added = growth.result
     return {
         "added": added.inputs["added"],
-        "distances": (added.retrieval or {})["distances"],
+        "distances": judge_versions(as_played(config), built, grown, run),
         "played": distances_to_sets(config, built, grown, played_positions(played), run),
     }
 

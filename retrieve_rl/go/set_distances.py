@@ -60,6 +60,12 @@ def nearest_distances(
     return np.concatenate(parts)
 
 
+def as_played(config: GoConfig) -> GoConfig:
+    """The config whose index is asked in the orientations that the policy asks in."""
+    index = config.index.model_copy(update={"orientations": config.retrieval.orientations})
+    return config.model_copy(update={"index": index})
+
+
 def distances_to_sets(
     config: GoConfig, old: Built, grown: Built, asking: Played, run: Run
 ) -> dict[str, Any]:
@@ -74,9 +80,7 @@ def distances_to_sets(
       Quantiles of the distances "to_old" and "to_grown", and the share of the positions whose
       stones lie, in any orientation, in one that was added and in none of the old set.
     """
-    orientations = config.retrieval.orientations
-    index = config.index.model_copy(update={"orientations": orientations})
-    as_played = config.model_copy(update={"index": index})
+    config = as_played(config)
     positions, komi = asking
     store = grown.data.store.positions
     known = old.data.store.positions.take(old.data.retrieval_rows)
@@ -84,8 +88,8 @@ def distances_to_sets(
     new = same_stones(positions.boards, added.boards) & ~same_stones(positions.boards, known.boards)
     return {
         "positions": len(komi),
-        "to_old": quantiles(nearest_distances(as_played, old, positions, komi, run)),
-        "to_grown": quantiles(nearest_distances(as_played, grown, positions, komi, run)),
+        "to_old": quantiles(nearest_distances(config, old, positions, komi, run)),
+        "to_grown": quantiles(nearest_distances(config, grown, positions, komi, run)),
         "found_among_added": {
             "all": float(new.mean()),
             "by_ply": {

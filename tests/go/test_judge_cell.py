@@ -1,5 +1,6 @@
 """What a study plays with a policy: runs and numbers of its own, a memory that grows first."""
 
+import json
 import shutil
 
 import pytest
@@ -9,7 +10,9 @@ from retrieve_rl.errors import GateError, UsageError
 from retrieve_rl.go import cell
 from retrieve_rl.go.config import config_hash, index_config_hash, judgment_hash
 from retrieve_rl.go.judge_cell import judge_cell
+from retrieve_rl.go.openings import split_openings
 from retrieve_rl.go.play_config import PlayConfig, RecordsConfig
+from retrieve_rl.go.points import moves_of
 from retrieve_rl.go.sources import digest_of_records
 from retrieve_rl.go.train_policy import train_policy
 from retrieve_rl.results import Run, write_result
@@ -64,7 +67,7 @@ def test_a_match_changes_no_training_and_no_other_cell(config, playing):
     played = playing()
     assert config_hash(played) == config_hash(config)
     assert index_config_hash(played) == index_config_hash(config)
-    assert judgment_hash(config) == config_hash(config) != judgment_hash(played)
+    assert judgment_hash(config) != judgment_hash(played)
     assert judgment_hash(played) != judgment_hash(playing(games=6))
     assert "play" not in cell.identity(config)
     assert digest(cell.identity(played)) != digest(cell.identity(playing(games=6)))
@@ -100,6 +103,10 @@ def test_a_match_of_void_games_is_no_result(playing, fake_engine, judge):
         )
 
 
+def shared(name, some, others):
+    return {game[name] for game in some} & {game[name] for game in others}
+
+
 def test_own_games_join_the_memory_before_the_match(playing, judge, tmp_path, go_index):
     grown = playing(grows_by="own games", added_from=6, added_positions=40)
     told = judge(grown)
@@ -108,9 +115,15 @@ def test_own_games_join_the_memory_before_the_match(playing, judge, tmp_path, go
     assert told.retrieval["sha256"] != go_index.memory.manifest.digest
     assert told.config["index"] == told.retrieval["sha256"]
     assert growth["played"]["to_grown"]["q50"] <= growth["played"]["to_old"]["q50"]
-    openings = {outcome["game"]["opening"] for outcome in told.outcomes}
-    adding = (tmp_path / "judged/adding/games").glob("*.sgf")
-    assert len(list(adding)) == 6 and openings
+    assert len(list((tmp_path / "judged/adding/games").glob("*.sgf"))) == 6
+    games = (tmp_path / "judged/adding/games").glob("game-*.json")
+    adding = [json.loads(file.read_text())["game"] for file in games]
+    scoring = [outcome["game"] for outcome in told.outcomes]
+    assert len(adding) == 6 and not shared("seed", adding, scoring)
+    assert not shared("opening", adding, scoring)
+    both = [moves_of(game["opening"]) for game in (*adding, *scoring)]
+    for half, games in zip(split_openings(both), (adding, scoring), strict=True):
+        assert {moves_of(game["opening"]) for game in games} == set(half.openings)
     conditions = cell.conditions(told)
     assert set(conditions["test positions"]) == {
         "median_distance_to_old",
