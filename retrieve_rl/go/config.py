@@ -24,7 +24,7 @@ from retrieve_rl.go.sources import BUNDLED, digest_of_records
 from retrieve_rl.retrieval.index import Kind
 from retrieve_rl.retrieval.scann_config import Reorder
 
-RESULTS_VERSION = 2
+RESULTS_VERSION = 3
 """Raised in the commit that changes what a config computes; results of two versions never mix."""
 DEFAULT_ARM = "retrieval"
 _OF_POLICY = ("model", "retrieval", "train", "held_out")
@@ -91,10 +91,10 @@ class EncoderConfig(Strict):
 class KeysConfig(Strict):
     """From features to keys."""
 
-    layer: Literal["points", "hidden", "moves"] = "moves"
-    """Whose activations: the predicted moves' probabilities (their square roots; ours), the last
-    layer with a board, or the one of the whole board."""
-    dim: int = Field(64, ge=1)
+    layer: Literal["points", "hidden", "moves"] = "points"
+    """Whose activations: the last layer with a board, the one of the whole board, or the predicted
+    moves' probabilities (their square roots; ours)."""
+    dim: int = Field(128, ge=1)
     pca_positions: int = Field(50_000, ge=1)
     """Training positions, at most, that the principal components are fitted on."""
 
@@ -174,13 +174,18 @@ class GoConfig(RunConfig):
 
 
 def config_hash(config: GoConfig) -> str:
-    """Hash of all that determines the numbers of a policy's run."""
-    return _hash(settings_that_count(config, _OF_STUDY))
+    """Hash of all that determines the numbers of a policy's run: its own judgment is as it was
+    trained, and asks neither for other numbers of neighbors nor for parts of the games."""
+    settings = settings_that_count(config, _OF_STUDY)
+    positions = {
+        key: value for key, value in settings.pop("held_out", {}).items() if key == "positions"
+    }
+    return _hash({**settings, "held_out": positions} if positions else settings)
 
 
 def judgment_hash(config: GoConfig) -> str:
     """Hash of all that determines how a study judges a policy."""
-    return _hash(settings_that_count(config)) if config.plays else config_hash(config)
+    return _hash(settings_that_count(config, () if config.plays else _OF_STUDY))
 
 
 def settings_that_count(config: GoConfig, without: Collection[str] = ()) -> dict[str, Any]:

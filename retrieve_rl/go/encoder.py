@@ -58,6 +58,9 @@ class Encoder(nnx.Module):
         self.trunk = ResNet(len(OBSERVATION_PLANES), config.channels, config.num_blocks, rngs=rngs)
         self.points = nnx.Linear(config.channels, config.head_channels, rngs=rngs)
         self.hidden = nnx.Linear(NUM_POINTS * config.head_channels, config.feature_width, rngs=rngs)
+        # Its inputs are all positive: without a norm one step moves every unit by much, and nine of
+        # ten units were pushed below zero for good.
+        self.hidden_norm = nnx.LayerNorm(config.feature_width, rngs=rngs)
         self.point_policy = nnx.Linear(config.head_channels, 1, use_bias=False, rngs=rngs)
         self.policy = nnx.Linear(config.feature_width, NUM_MOVES, rngs=rngs)
         self.value = nnx.Linear(config.feature_width, 1, rngs=rngs)
@@ -66,7 +69,7 @@ class Encoder(nnx.Module):
         trunk = self.trunk(planes)
         points = nnx.relu(self.points(trunk))
         flat = points.reshape(len(points), -1)
-        hidden = nnx.relu(self.hidden(flat))
+        hidden = nnx.relu(self.hidden_norm(self.hidden(flat)))
         of_points = self.point_policy(points).reshape(len(points), NUM_POINTS)
         return Prediction(
             logits=self.policy(hidden).at[:, :NUM_POINTS].add(of_points),

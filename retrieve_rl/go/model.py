@@ -78,13 +78,14 @@ class Heads(nnx.Module):
         self.state_norm = nnx.LayerNorm(state, rngs=rngs)
         self.points = nnx.Linear(state, channels, rngs=rngs)
         self.hidden = nnx.Linear(NUM_POINTS * channels, width, rngs=rngs)
+        self.hidden_norm = nnx.LayerNorm(width, rngs=rngs)  # see Encoder
         self.point_policy = nnx.Linear(channels, 1, use_bias=False, rngs=rngs)
         self.policy = nnx.Linear(width, NUM_MOVES, rngs=rngs)
         self.value = nnx.Linear(width, 1, rngs=rngs)
 
     def __call__(self, state: Embedding) -> PolicyValue:
         points = nnx.relu(self.points(nnx.relu(self.state_norm(state))))
-        hidden = nnx.relu(self.hidden(points.reshape(len(points), -1)))
+        hidden = nnx.relu(self.hidden_norm(self.hidden(points.reshape(len(points), -1))))
         of_points = self.point_policy(points).reshape(len(points), NUM_POINTS)
         logits = self.policy(hidden).at[:, :NUM_POINTS].add(of_points)
         return PolicyValue(logits, jnp.tanh(self.value(hidden)[:, 0]))
@@ -107,6 +108,8 @@ class RetrievalModel(nnx.Module):
             self.attention = AttentionFusion(width, encoded, rngs=rngs)
         elif retrieval.fusion == "gate":
             self.gate = DistanceGate()
+        # The sum grows with N as far as neighbors are alike, and would drown the query.
+        self.fused_norm = nnx.LayerNorm(encoded, rngs=rngs)
         self.transition = Dynamics(state, width, config.dynamics_blocks, rngs=rngs)
         self.heads = Heads(state, head, hidden, rngs=rngs)
 
@@ -122,7 +125,7 @@ class RetrievalModel(nnx.Module):
             )
             planes = jnp.concatenate([planes, near], axis=-1)
         fused = self._fuse(query, self.neighbor(query, planes), neighbors.closeness)
-        return jnp.concatenate([query, fused], axis=-1)
+        return jnp.concatenate([query, nnx.relu(self.fused_norm(fused))], axis=-1)
 
     def _fuse(
         self,

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from retrieve_rl.go.config import EncoderConfig
+from retrieve_rl.go.encoder import new_encoder
 from retrieve_rl.go.model import count_parameters, dynamics, new_model, predict, represent
 from retrieve_rl.go.neighbor_inputs import (
     NeighborInputs,
@@ -56,6 +58,19 @@ def made(retrieval):
     rng = np.random.default_rng(0)
     draw = lambda leaf: jnp.asarray(rng.normal(0.1, 0.3, leaf.shape), leaf.dtype)
     return graphdef, jax.tree.map(draw, shapes)
+
+
+def test_no_step_silences_the_layer_over_the_whole_board(observation, neighbors):
+    """Its inputs are positive, so a step moves all its units the same way: ReLU would end them."""
+    graphdef, params = made(FORMS[0])
+    embedding = REPRESENT(graphdef, params, observation, neighbors)
+    model = nnx.merge(graphdef, params)
+    encoder = new_encoder(EncoderConfig(channels=6, num_blocks=1, feature_width=8), 0)
+    before = model.heads(embedding), encoder(observation)[:2]
+    for hidden in (model.heads.hidden, encoder.hidden):
+        hidden.bias[...] -= 10.0
+    after = model.heads(embedding), encoder(observation)[:2]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-3), before, after)
 
 
 @pytest.mark.parametrize("retrieval", FORMS, ids=FORM_IDS)
