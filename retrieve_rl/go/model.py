@@ -58,33 +58,53 @@ class NeighborEncoder(nnx.Module):
         return x.reshape(batch, count, *x.shape[1:])
 
 
+class StateNorm(nnx.Module):
+    """A norm over each half of a state, then ReLU.
+
+    Not over both at once: the sum of the neighbors grows with their number as far as they are
+    alike, and would drown the observation.
+    """
+
+    def __init__(self, width: int, encoded: int, *, rngs: nnx.Rngs) -> None:
+        self.observation = nnx.LayerNorm(width, rngs=rngs)
+        self.neighbors = nnx.LayerNorm(encoded, rngs=rngs)
+
+    def __call__(self, state: Embedding) -> Embedding:
+        observation, neighbors = jnp.split(state, [self.observation.num_features], axis=-1)
+        halves = [self.observation(observation), self.neighbors(neighbors)]
+        return nnx.relu(jnp.concatenate(halves, axis=-1))
+
+
 class Dynamics(nnx.Module):
     """s^{k+1} = h(s^k, a), as a change of s^k."""
 
-    def __init__(self, state: int, width: int, blocks: int, *, rngs: nnx.Rngs) -> None:
-        self.state_norm = nnx.LayerNorm(state, rngs=rngs)
+    def __init__(self, width: int, encoded: int, blocks: int, *, rngs: nnx.Rngs) -> None:
+        state = width + encoded
+        self.state_norm = StateNorm(width, encoded, rngs=rngs)
         self.body = ResNet(state + _ACTION_PLANES, width, blocks, rngs=rngs)
         self.change = BoardConv(width, state, rngs=rngs)
 
     def __call__(self, state: Embedding, moves: Integer[Array, " B"]) -> Embedding:
-        seen = jnp.concatenate([nnx.relu(self.state_norm(state)), _move_planes(moves)], axis=-1)
+        seen = jnp.concatenate([self.state_norm(state), _move_planes(moves)], axis=-1)
         return state + self.change(self.body(seen))
 
 
 class Heads(nnx.Module):
     """Policy and value of a state; the policy is read from each point and from the whole board."""
 
-    def __init__(self, state: int, channels: int, width: int, *, rngs: nnx.Rngs) -> None:
-        self.state_norm = nnx.LayerNorm(state, rngs=rngs)
-        self.points = nnx.Linear(state, channels, rngs=rngs)
-        self.hidden = nnx.Linear(NUM_POINTS * channels, width, rngs=rngs)
-        self.hidden_norm = nnx.LayerNorm(width, rngs=rngs)  # see Encoder
+    def __init__(
+        self, width: int, encoded: int, channels: int, hidden: int, *, rngs: nnx.Rngs
+    ) -> None:
+        self.state_norm = StateNorm(width, encoded, rngs=rngs)
+        self.points = nnx.Linear(width + encoded, channels, rngs=rngs)
+        self.hidden = nnx.Linear(NUM_POINTS * channels, hidden, rngs=rngs)
+        self.hidden_norm = nnx.LayerNorm(hidden, rngs=rngs)  # see Encoder
         self.point_policy = nnx.Linear(channels, 1, use_bias=False, rngs=rngs)
-        self.policy = nnx.Linear(width, NUM_MOVES, rngs=rngs)
-        self.value = nnx.Linear(width, 1, rngs=rngs)
+        self.policy = nnx.Linear(hidden, NUM_MOVES, rngs=rngs)
+        self.value = nnx.Linear(hidden, 1, rngs=rngs)
 
     def __call__(self, state: Embedding) -> PolicyValue:
-        points = nnx.relu(self.points(nnx.relu(self.state_norm(state))))
+        points = nnx.relu(self.points(self.state_norm(state)))
         hidden = nnx.relu(self.hidden_norm(self.hidden(points.reshape(len(points), -1))))
         of_points = self.point_policy(points).reshape(len(points), NUM_POINTS)
         logits = self.policy(hidden).at[:, :NUM_POINTS].add(of_points)
@@ -97,7 +117,6 @@ class RetrievalModel(nnx.Module):
     def __init__(self, config: ModelConfig, retrieval: RetrievalConfig, *, rngs: nnx.Rngs) -> None:
         width, encoded = config.scaled(config.channels), config.scaled(config.neighbor_channels)
         planes = len(NEIGHBOR_PLANES) + retrieval.distance_input
-        state = width + encoded
         head, hidden = config.scaled(config.head_channels), config.scaled(config.feature_width)
         self.distance_input = retrieval.distance_input
         self.observation = ResNet(
@@ -108,10 +127,8 @@ class RetrievalModel(nnx.Module):
             self.attention = AttentionFusion(width, encoded, rngs=rngs)
         elif retrieval.fusion == "gate":
             self.gate = DistanceGate()
-        # The sum grows with N as far as neighbors are alike, and would drown the query.
-        self.fused_norm = nnx.LayerNorm(encoded, rngs=rngs)
-        self.transition = Dynamics(state, width, config.dynamics_blocks, rngs=rngs)
-        self.heads = Heads(state, head, hidden, rngs=rngs)
+        self.transition = Dynamics(width, encoded, config.dynamics_blocks, rngs=rngs)
+        self.heads = Heads(width, encoded, head, hidden, rngs=rngs)
 
     def represent(
         self, observation: Float[Array, "B 9 9 C"], neighbors: NeighborInputs
@@ -125,7 +142,7 @@ class RetrievalModel(nnx.Module):
             )
             planes = jnp.concatenate([planes, near], axis=-1)
         fused = self._fuse(query, self.neighbor(query, planes), neighbors.closeness)
-        return jnp.concatenate([query, nnx.relu(self.fused_norm(fused))], axis=-1)
+        return jnp.concatenate([query, fused], axis=-1)
 
     def _fuse(
         self,
