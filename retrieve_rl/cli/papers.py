@@ -89,4 +89,5 @@ def _go() -> "Paper":
         measurements=cell.measurements,
         conditions=cell.conditions,
         digests=cell.digests,
+        condition_totals=cell.condition_totals,
     )

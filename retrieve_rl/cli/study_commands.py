@@ -145,13 +145,13 @@ def _print_report(report: "Mapping[str, Any]", output: Output) -> None:
 
 def _print_conditions(rows: "Sequence[tuple[tuple[str, ...], Mapping[str, Any]]]") -> None:
     lines = [
-        (" ".join(path), condition, measure, interval_of(found))
+        (" ".join(path), condition, measure, interval_of(found), _difference(found))
         for path, numbers in rows
         for condition, measures in numbers.get("conditions", {}).items()
         for measure, found in measures.items()
     ]
     if lines:
-        columns = ("cells", "condition", "measure", "mean [95% interval]")
+        columns = ("cells", "condition", "measure", "mean [95% interval]", "paired difference")
         print_table("under other conditions", columns, lines)
 
 

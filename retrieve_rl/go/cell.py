@@ -60,17 +60,28 @@ def measurements(result: RunResult) -> Measurements:
 def conditions(result: RunResult) -> dict[str, dict[str, Any]]:
     """Errors under every condition of the neighbors, and what they gain over no neighbors.
 
-    Of a match what it cost, and how far from the memory it led.
+    Of a match how its games went, what it cost, and how far from the memory it led.
     """
     if result.summary["measure"] == "score":
         return _of_match(result)
     told: dict[str, dict[str, Any]] = {}
-    for name, table in ((result.retrieval or {}).get("conditions") or {}).items():
+    retrieval = result.retrieval or {}
+    for name, table in (retrieval.get("conditions") or {}).items():
         told[name] = {measure: table["by_step"][0][measure] for measure in _MEASURES}
         gain = table.get("less_no_neighbors")
         if gain:
             told[name]["top1_less_no_neighbors"] = gain["top1"]
+    if "recall_at_10" in retrieval:
+        told["index"] = {"recall_at_10": _only(retrieval["recall_at_10"])}
     return told
+
+
+def condition_totals(result: RunResult) -> dict[str, list[float]]:
+    """Hits in each test game under every condition; nothing of a match."""
+    if result.summary["measure"] == "score":
+        return {}
+    tables = (result.retrieval or {}).get("conditions") or {}
+    return {name: list(map(float, table["hits_by_game"])) for name, table in tables.items()}
 
 
 def _pairs(played: Sequence[PlayedGame]) -> Measurements:
@@ -85,11 +96,20 @@ def _pairs(played: Sequence[PlayedGame]) -> Measurements:
 def _of_match(result: RunResult) -> dict[str, dict[str, Any]]:
     timings, retrieval = result.timings, result.retrieval or {}
     costs = ("move_seconds", "simulations_per_second", "network_share", "retrieval_share")
-    faults = result.summary["faults"]
+    summary = result.summary
+    faults = summary["faults"]
     told = {
+        "games": {
+            "distinct": summary["distinct_games"],
+            "mean_plies": summary["mean_plies"],
+            "score_as_black": summary["by_color"]["black"],
+            "score_as_white": summary["by_color"]["white"],
+            "elo": summary["elo"],
+        },
+        "endings": summary["labels"],
         "cost of a move": {name: timings[name] for name in costs if name in timings},
         "failures": {
-            "void": result.summary["void"],
+            "void": summary["void"],
             **{side: sum(faults[side].values()) for side in ("player", "opponent")},
         },
     }
@@ -111,7 +131,12 @@ def _of_match(result: RunResult) -> dict[str, dict[str, Any]]:
             for name in ("to_old", "to_grown")
         }
     return {
-        condition: {name: {"mean": value, "low": None, "high": None} for name, value in of.items()}
+        condition: {name: _only(value) for name, value in of.items()}
         for condition, of in told.items()
         if of
     }
+
+
+def _only(value: float | None) -> dict[str, float | None]:
+    """A number without an interval."""
+    return {"mean": value, "low": None, "high": None}

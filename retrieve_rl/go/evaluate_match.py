@@ -61,6 +61,7 @@ def evaluate_match(
     run.reporter.say("measuring what a move costs")
     cost = _cost(agent, played)
     retrieval = _retrieval(agent, played)
+    computed = machine()
     return RunResult(
         command="evaluate",
         status="ok",
@@ -85,7 +86,7 @@ def evaluate_match(
             "play_seconds": ended - prepared,
             **cost,
         },
-        **machine(),
+        **{**computed, "versions": {**computed["versions"], "opponent": engine}},
     )
 
 

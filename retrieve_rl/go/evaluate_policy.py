@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float, Int, Shaped
 
 from retrieve_rl.go.built import Built
 from retrieve_rl.go.config import RESULTS_VERSION, GoConfig, config_hash
@@ -84,15 +85,21 @@ def evaluate_policy(
             "nearest_distance": quantiles(condition.neighbors.distances[:, 0]),
             "by_step": by_step(judged, resamples),
             "by_ply": by_ply(judged, plies, resamples),
+            "hits_by_game": sums_by_game(data, rows, judged.errors.hit[:, 0]).astype(int).tolist(),
         }
     for name in told.keys() - {NO_NEIGHBORS} if NO_NEIGHBORS in told else ():
         gain = differences(told[name], told[NO_NEIGHBORS], resamples)
         tables[name]["less_no_neighbors"] = gain
-    sha256 = {"sha256": built.index.memory.manifest.digest} if built else {}
+    of_index: dict[str, Any] = {}
+    if built:
+        of_index = {
+            "sha256": built.index.memory.manifest.digest,
+            "recall_at_10": built.index.report["recall_at_10"],
+        }
     return Evaluation(
         _outcomes(data, rows, told[AS_TRAINED]),
         _summary(tables),
-        {**sha256, "conditions": tables},
+        {**of_index, "conditions": tables},
     )
 
 
@@ -149,14 +156,11 @@ def _summary(tables: dict[str, Any]) -> dict[str, Any]:
 
 def _outcomes(data: GoData, rows: np.ndarray, judged: Judged) -> list[dict[str, Any]]:
     """Sums over the positions of each test game, so that runs can be compared game by game."""
-    games, members = np.unique(data.store.positions.games[rows], return_inverse=True)
-
-    def sums(values: np.ndarray) -> np.ndarray:
-        return np.bincount(members, values.astype(np.float64), len(games))
-
-    positions, hits = sums(judged.has_move[:, 0]), sums(judged.errors.hit[:, 0])
-    entropy, value = (
-        sums(part[:, 0]) for part in (judged.errors.cross_entropy, judged.errors.value_error)
+    games = np.unique(data.store.positions.games[rows])
+    errors = judged.errors
+    positions, hits, entropy, value = (
+        sums_by_game(data, rows, part[:, 0])
+        for part in (judged.has_move, errors.hit, errors.cross_entropy, errors.value_error)
     )
     return [
         {
@@ -168,3 +172,11 @@ def _outcomes(data: GoData, rows: np.ndarray, judged: Judged) -> list[dict[str, 
         }
         for number, game in enumerate(games)
     ]
+
+
+def sums_by_game(
+    data: GoData, rows: Int[np.ndarray, " M"], values: Shaped[np.ndarray, " M"]
+) -> Float[np.ndarray, " G"]:
+    """Over the positions of each game that has any, in the order of the games."""
+    games, members = np.unique(data.store.positions.games[rows], return_inverse=True)
+    return np.bincount(members, values.astype(np.float64), len(games))

@@ -63,7 +63,7 @@ class TrainConfig(Strict):
     """The policy's budget and optimizer."""
 
     steps: int = Field(4000, ge=1)
-    """About half an hour on two cores, by 0.85 processor seconds a step; not yet run whole."""
+    """About half an hour on two cores, by 0.85 processor seconds a step."""
     batch_size: int = Field(64, ge=2)
     value_weight: float = Field(0.5, ge=0.0)
     learning_rate: float = Field(2e-3, gt=0.0)

@@ -77,16 +77,12 @@ def _results(report: Mapping[str, Any], design: StudyDesign) -> Section:
 
 
 def _row(path: tuple[str, ...], numbers: Mapping[str, Any]) -> tuple[Any, ...]:
-    difference = numbers.get("difference")
-    told = None
-    if difference:
-        told = f"{_signed(difference)} to {difference['less']}"
     return (
         path[0],
         " ".join(path[1:]),
         numbers["measure"],
         interval_of(numbers),
-        told,
+        _told_difference(numbers),
         interval_of(numbers["interquartile_mean"]),
         numbers["seeds"],
         numbers["episodes"],
@@ -94,6 +90,12 @@ def _row(path: tuple[str, ...], numbers: Mapping[str, Any]) -> tuple[Any, ...]:
         numbers["parameters"],
         round(numbers["train_seconds"]),
     )
+
+
+def _told_difference(numbers: Mapping[str, Any]) -> str | None:
+    """What a row or a condition differs by from the row it is compared with, if from any."""
+    difference = numbers.get("difference")
+    return f"{_signed(difference)} to {difference['less']}" if difference else None
 
 
 def _signed(difference: Mapping[str, Any]) -> str:
@@ -114,12 +116,12 @@ def _over_tasks(report: Mapping[str, Any]) -> Section:
 
 def _conditions(report: Mapping[str, Any]) -> Section:
     rows = [
-        (" ".join(path), condition, measure, interval_of(found))
+        (" ".join(path), condition, measure, interval_of(found), _told_difference(found))
         for path, numbers in _leaves(report["summary"], ())
         for condition, measures in numbers.get("conditions", {}).items()
         for measure, found in measures.items()
     ]
-    columns = ("row", "condition", "measure", "mean [95% interval]")
+    columns = ("row", "condition", "measure", "mean [95% interval]", "paired difference")
     return Section("Under other conditions", tables=[Table(columns, rows)] if rows else [])
 
 

@@ -56,6 +56,8 @@ class CellResult(Strict):
     outcomes: Outcomes
     conditions: dict[str, dict[str, dict[str, float | None]]] = {}
     """Other conditions of the evaluation -> measure -> mean, low, high over episodes."""
+    condition_totals: dict[str, list[float]] = {}
+    """Some of them -> totals of `measure`, one for each of the `outcomes`."""
     seconds: dict[str, float]
     versions: dict[str, str]
     device: dict[str, Any]
@@ -95,8 +97,9 @@ def write_cell(cell: Cell, results: list[RunResult], folder: Path) -> CellResult
         "measure": judged.summary["measure"],
         "outcomes": {**columns._asdict(), "values": _rounded(columns.values)},
         "conditions": _rounded(cell.paper.conditions(judged)),
+        "condition_totals": _rounded(cell.paper.condition_totals(judged)),
         "seconds": _rounded(_seconds(results)),
-        "versions": trained.versions,
+        "versions": {**judged.versions, **trained.versions},
         "device": trained.device,
     }
     found = validate(CellResult, without_nan(document), source=cell.label)

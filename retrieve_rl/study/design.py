@@ -57,6 +57,9 @@ class StudyDesign(Block):
     """Dotted config key -> its value in every cell."""
     also: list[Block] = []
     """More arms, each with a grid of its own: a baseline for which the varied key means nothing."""
+    curve: str | None = None
+    """Where set, the figure draws a line for each row, over the numbers in front of this text in
+    the names of its conditions: "of the games" for "0.5 of the games"."""
     reference: str | None = None
     """The arm that the others are compared with; by default the first."""
 

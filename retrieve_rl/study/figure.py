@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _Numbers = dict[str, Any]
+_Line = dict[Any, _Numbers]
+"""What it is drawn over -> numbers there."""
 
 
 def draw(summary: dict[str, Any], design: StudyDesign, path: Path) -> None:
@@ -27,7 +29,8 @@ def draw(summary: dict[str, Any], design: StudyDesign, path: Path) -> None:
 
 
 def figure_of(summary: dict[str, Any], design: StudyDesign, theme: Theme) -> "Figure":
-    """A bar for each row, or, where one key varies, lines over it; one panel a task.
+    """A bar for each row, or, where one key varies, lines over it, or over the numbers of the
+    conditions that the design names; one panel a task.
 
     To be called, and its result saved, inside `drawn_in(theme)`.
     """
@@ -35,22 +38,24 @@ def figure_of(summary: dict[str, Any], design: StudyDesign, theme: Theme) -> "Fi
 
     summary = in_design_order(summary, design)
     tasks = list(summary) or list(design.tasks)
-    lines = len(design.grid) == 1 and not any(block.grid for block in design.also)
+    over = _drawn_over(design)
+    lines = {task: _lines(arms, design, over) for task, arms in summary.items()} if over else {}
     # A row or an arm has its place and color in every panel, also where a task lacks another.
     rows = list(dict.fromkeys(row for arms in summary.values() for row in _flat(arms)))
-    colors = list(dict.fromkeys(arm for arms in summary.values() for arm in arms))
-    size = (2.5 + 2.8 * len(tasks), 3.6 if lines else 1.6 + 0.35 * max(1, len(rows)))
+    colors = list(dict.fromkeys(name for named in lines.values() for name in named))
+    size = (2.5 + 2.8 * len(tasks), 3.6 if over else 1.6 + 0.35 * max(1, len(rows)))
     figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(1, len(tasks), squeeze=False, sharex=not lines, sharey=lines)
+    axes = figure.subplots(1, len(tasks), squeeze=False, sharex=not over, sharey=bool(over))
     for axis, task in zip(axes[0], tasks, strict=True):
-        arms = summary.get(task, {})
-        if lines:
-            _draw_lines(axis, arms, design, colors)
+        if over:
+            _draw_lines(axis, lines.get(task, {}), colors)
+            axis.set_xlabel(over)
         else:
-            _draw_bars(axis, _flat(arms), rows, theme, named=axis is axes[0][0])
+            bars = _flat(summary.get(task, {}))
+            _draw_bars(axis, bars, rows, theme, named=axis is axes[0][0])
         axis.set_title(task, fontsize="medium")
     measure = _measure(summary)
-    if lines:
+    if over:
         axes[0][0].set_ylabel(measure)
         named = {
             label: handle
@@ -95,28 +100,63 @@ def _draw_bars(
     axis.invert_yaxis()
 
 
-def _draw_lines(axis: Any, arms: dict[str, Any], design: StudyDesign, colors: list[str]) -> None:
-    """Arms without the varied key are level lines with their interval as a band."""
-    ((key, values),) = design.grid.items()
-    for arm, below in arms.items():
-        number = colors.index(arm)
+def _drawn_over(design: StudyDesign) -> str | None:
+    """What the lines of the figure are drawn over; None where it has bars."""
+    if design.curve is not None:
+        return design.curve
+    one_key = len(design.grid) == 1 and not any(block.grid for block in design.also)
+    return next(iter(design.grid)) if one_key else None
+
+
+def _lines(arms: dict[str, Any], design: StudyDesign, over: str) -> dict[str, _Line]:
+    """Label -> points; what does not vary has one point, under None."""
+    if design.curve is None:
+        keys = {f"{over}={value}": value for value in design.grid[over]}
+        return {
+            arm: {None: below}
+            if "mean" in below
+            else {keys[varied]: below[varied] for varied in keys if varied in below}
+            for arm, below in arms.items()
+        }
+    found: dict[str, _Line] = {}
+    for row, numbers in _flat(arms).items():
+        named = {
+            float(number): measures[numbers["measure"]]
+            for name, measures in numbers["conditions"].items()
+            if (number := name.removesuffix(f" {over}")) != name
+        }
+        found[row] = {value: named[value] for value in sorted(named)} or {None: numbers}
+    return found
+
+
+def _draw_lines(axis: Any, lines: dict[str, _Line], colors: list[str]) -> None:
+    """What does not vary is a level line with its interval as a band."""
+    values = [value for line in lines.values() for value in line if value is not None]
+    for label, line in lines.items():
+        number = colors.index(label)
         color = f"C{number}"
-        if "mean" in below:
-            axis.axhline(below["mean"], color=color, linestyle="--", label=arm)
-            axis.axhspan(below["low"], below["high"], color=color, alpha=0.12, linewidth=0)
+        if None in line:
+            level = line[None]
+            axis.axhline(level["mean"], color=color, linestyle="--", label=label)
+            axis.axhspan(level["low"], level["high"], color=color, alpha=0.12, linewidth=0)
             continue
-        present = [value for value in values if f"{key}={value}" in below]
-        numbers = [below[f"{key}={value}"] for value in present]
-        means = [number["mean"] for number in numbers]
+        numbers = list(line.values())
+        means = [point["mean"] for point in numbers]
         marker = MARKERS[number % len(MARKERS)]
         axis.errorbar(
-            present, means, _whiskers(numbers), marker=marker, capsize=3, color=color, label=arm
+            list(line),
+            means,
+            _whiskers(numbers),
+            marker=marker,
+            capsize=3,
+            color=color,
+            label=label,
         )
     if all(_is_number(value) and value > 0 for value in values):
+        ticks = list(dict.fromkeys(values))
         axis.set_xscale("log")
-        axis.set_xticks(values, [str(value) for value in values])
+        axis.set_xticks(ticks, [f"{value:g}" for value in ticks])
         axis.minorticks_off()
-    axis.set_xlabel(key)
 
 
 def _is_number(value: Any) -> bool:

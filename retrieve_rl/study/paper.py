@@ -26,6 +26,8 @@ class Paper:
         more than the training's own evaluation; else None.
       measurements: the outcomes of a result, as columns.
       conditions: of a result, name of the condition -> measure -> mean, low and high.
+      condition_totals: of a result, name of the condition -> the headline measure's totals, an
+        episode of `measurements` each; of those conditions that a study pairs.
       digests: of a result, name of the data it was computed from -> digest of its arrays.
     """
 
@@ -40,6 +42,7 @@ class Paper:
     measurements: Callable[[RunResult], Measurements]
     conditions: Callable[[RunResult], dict[str, dict[str, Any]]]
     digests: Callable[[RunResult], dict[str, str]]
+    condition_totals: Callable[[RunResult], dict[str, list[float]]] = lambda result: {}
 
 
 PaperOf = Callable[[str], Paper]

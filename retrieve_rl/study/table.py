@@ -48,7 +48,9 @@ def summarize(ended: Sequence[Ended], design: StudyDesign) -> Summary:
                 {row: settings[row] for row in rows}, (arm, varied), design.reference_arm
             )
             if against is not None:
-                numbers["difference"] = _difference(group, rows[against], " ".join(against).strip())
+                other, name = rows[against], " ".join(against).strip()
+                numbers["difference"] = _difference(group, other, name)
+                _pair_conditions(numbers["conditions"], group, other, name)
             if arm in with_grid:
                 arms.setdefault(arm, {})[varied or UNCHANGED] = numbers
             else:
@@ -135,7 +137,11 @@ def unlike_data(ended: Iterable[Ended]) -> list[str]:
 
 def scores(result: CellResult, measure: str | None = None) -> Scores:
     """The raw outcomes of a cell, of its headline measure by default."""
-    totals = np.array(result.outcomes.values[measure or result.measure], np.float64)
+    return _scores(result, result.outcomes.values[measure or result.measure])
+
+
+def _scores(result: CellResult, values: Sequence[float]) -> Scores:
+    totals = np.array(values, np.float64)
     counts = np.array(result.outcomes.counts or np.ones_like(totals), np.float64)
     return Scores(totals, counts)
 
@@ -218,7 +224,28 @@ def _difference(group: _Group, other: _Group, name: str) -> dict[str, Any] | Non
     """Paired by seed and evaluation episode; None where nothing can be paired."""
     if measure_of(group) != measure_of(other):
         return None
-    differences = paired_differences(_named(group), _named(other))
+    return _paired(_named(group), other, name)
+
+
+def _pair_conditions(
+    told: dict[str, dict[str, Any]], group: _Group, other: _Group, name: str
+) -> None:
+    """Adds what each condition with totals differs by from the other row, as that was trained."""
+    measure = measure_of(group)
+    for condition, measures in told.items():
+        named = {
+            seed: NamedScores(one.outcomes.episodes, _scores(one, one.condition_totals[condition]))
+            for seed, one in group.items()
+            if condition in one.condition_totals
+        }
+        if measure in measures and measure == measure_of(other):
+            difference = _paired(named, other, name)
+            if difference is not None:
+                measures[measure]["difference"] = difference
+
+
+def _paired(mine: dict[int, NamedScores], other: _Group, name: str) -> dict[str, Any] | None:
+    differences = paired_differences(mine, _named(other))
     if not differences:
         return None
     return {

@@ -77,6 +77,13 @@ def test_without_an_opponent_held_out_games_judge(config, judge):
     told = judge(config)
     assert told.summary["measure"] == "top1"
     assert len(cell.measurements(told).episodes) == len(told.outcomes)
+    conditions, totals = cell.conditions(told), cell.condition_totals(told)
+    assert totals["as trained"] == cell.measurements(told).values["top1"]
+    assert sum(totals["no neighbors"]) / sum(cell.measurements(told).counts) == pytest.approx(
+        conditions["no neighbors"]["top1"]["mean"]
+    )
+    assert conditions["index"]["recall_at_10"]["mean"] == told.retrieval["recall_at_10"] > 0.9
+    assert conditions.keys() - totals.keys() == {"index"}
 
 
 def test_a_match_is_measured_by_pairs(playing, judge, go_data):
@@ -91,6 +98,11 @@ def test_a_match_is_measured_by_pairs(playing, judge, go_data):
     failures = {name: told["mean"] for name, told in conditions["failures"].items()}
     assert failures == {"void": 0, "player": 0, "opponent": 0}
     assert set(conditions["played positions"]) == {"median_distance"}
+    games = {name: found["mean"] for name, found in conditions["games"].items()}
+    assert games["distinct"] == told.summary["distinct_games"] > 0
+    assert games["score_as_black"] + games["score_as_white"] == 2 * told.summary["mean"]
+    assert sum(found["mean"] for found in conditions["endings"].values()) == 4
+    assert told.versions["opponent"] == told.summary["opponent"]
 
 
 def test_a_match_of_void_games_is_no_result(playing, fake_engine, judge):

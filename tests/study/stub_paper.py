@@ -102,6 +102,10 @@ def conditions(result):
     return {"half": {"score": {"mean": result.summary["mean"] / 2, "low": None, "high": None}}}
 
 
+def condition_totals(result):
+    return {"half": [outcome["score"] / 2 for outcome in result.outcomes]}
+
+
 def digests(result):
     return {"stub data": result.inputs["sha256"]}
 
@@ -122,6 +126,7 @@ PAPER = Paper(
     measurements=measurements,
     conditions=conditions,
     digests=digests,
+    condition_totals=condition_totals,
 )
 
 

@@ -67,6 +67,25 @@ def test_an_arm_has_one_color_in_all_panels():
     assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
 
 
+def test_a_line_over_the_numbers_of_conditions():
+    conditions = {f"{n} of it": {"return_raw": numbers(n)} for n in (1.0, 0.5)}
+    conditions["as trained"] = {"return_raw": numbers(9.0)}
+    summary = {
+        "t": {
+            "a": {**numbers(1.0), "conditions": conditions},
+            "b": {**numbers(3.0), "conditions": {}},
+        }
+    }
+    with drawn_in(LIGHT):
+        figure = figure_of(summary, design(curve="of it"), LIGHT)
+    (axis,) = figure.axes
+    (line,) = axis.containers
+    assert line.lines[0].get_xydata().tolist() == [[0.5, 0.5], [1.0, 1.0]]
+    assert axis.get_xlabel() == "of it" and [
+        t.get_text() for t in figure.legends[0].get_texts()
+    ] == ["b", "a"]
+
+
 def test_the_same_numbers_draw_the_same_bytes(tmp_path):
     for name in ("a.png", "b.png"):
         draw(BARS, design(), tmp_path / name)

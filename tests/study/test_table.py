@@ -178,3 +178,15 @@ def test_other_bytes_of_the_same_data_are_told():
     assert unlike_data([ended([1.0]), ended([1.0], digests={"other data": "cd"})]) == []
     (note,) = unlike_data([ended([1.0]), ended([1.0], digests={"data": "cd"})])
     assert "data differs in its bytes between cells (2 versions" in note
+
+
+def test_a_condition_is_paired_with_the_other_row_as_that_was_trained():
+    half = {"half": {"score": {"mean": 1.0, "low": None, "high": None}}}
+    mine = ended([4.0, 8.0], arm="b", conditions=half, condition_totals={"half": [1.0, 3.0]})
+    told = table(ended([2.0, 1.0]), mine)["t"]["b"]
+    found = told["conditions"]["half"]["score"]["difference"]
+    assert (found["mean"], found["low"], found["high"]) == (0.5, -1.0, 2.0)  # 1 - 2 and 3 - 1
+    assert (found["less"], found["pairs"]) == ("a", 2)
+    old = ended([4.0, 8.0], arm="b", conditions=half)
+    told = table(ended([2.0, 1.0]), old)["t"]["b"]
+    assert "difference" not in told["conditions"]["half"]["score"]
