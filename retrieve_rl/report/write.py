@@ -62,5 +62,17 @@ def _report_of_study(name: str, root: Path) -> Path:
     for place in places:
         if place.is_file():
             return place
+    for file in sorted((experiments_folder() / "results").glob("*.json")):
+        if _study_of(file) == name:
+            return file
     make = f": rrl ablate {name} makes it" if name in named_files("ablations") else ""
     raise DataError(f"no run and no finished study is called {name}{make}")
+
+
+def _study_of(file: Path) -> str | None:
+    """The name of the study that the file is a report of, if it is one."""
+    try:
+        found = read_json(file).get("name")
+    except DataError:
+        return None
+    return found if isinstance(found, str) else None

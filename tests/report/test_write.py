@@ -222,6 +222,11 @@ def test_another_version_and_another_design_are_refused(study, tmp_path):
             write_report([str(tmp_path / "x.json")], tmp_path, tmp_path / "out")
 
 
+def test_a_committed_study_is_found_by_its_name(tmp_path):
+    written = write_report(["go-agent"], tmp_path / "runs", tmp_path / "page")
+    assert "Agents of Go" in written[0].read_text()
+
+
 def test_an_unfinished_study_names_its_command(tmp_path):
     with pytest.raises(DataError, match="rrl ablate memory-size makes it"):
         write_report(["memory-size"], tmp_path, tmp_path / "out")

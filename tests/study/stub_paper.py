@@ -12,7 +12,7 @@ import numpy as np
 
 from retrieve_rl import artifacts
 from retrieve_rl.config import RunConfig, digest, merge, parse_setting, validate
-from retrieve_rl.errors import DataError, Interrupted
+from retrieve_rl.errors import DataError, Interrupted, MissingDependencyError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.results import Measurements, RunResult
 from retrieve_rl.signals import stop_on_signals
@@ -136,6 +136,10 @@ def paper_of(task):
 
 def nothing():
     """What has to be prepared."""
+
+
+def no_device():
+    raise MissingDependencyError("no such device")
 
 
 def main(study, root, jobs):

@@ -59,6 +59,11 @@ def test_a_process_that_dies_is_a_failed_cell(go, capsys):
     assert "cells: 3/3, 2 failed" in told and "running: easy plain ends=killed seed=0" in told
 
 
+def test_what_keeps_a_process_from_its_work_is_told(go, stub):
+    report = go(SMALL, jobs=2, prepare=stub.no_device)
+    assert {cell["error"] for cell in report["cells"]} == {"no such device"}
+
+
 def test_a_stop_reaches_the_processes(go, tmp_path, steps_taken):
     class StopOnceBothWork(StopRequest):
         @property
