@@ -117,7 +117,8 @@ def _print_plan(plan: "Mapping[str, Any]", output: Output) -> None:
     columns = ("cell", "status", "time", "run")
     print_table("dry run: nothing was written", columns, rows)
     known, left = plan["expected_from"], plan["expected_seconds"]
-    because = f"by {known} finished cells" if known else "no cell is finished"
+    on = " and ".join(plan["expected_on"])
+    because = f"by {known} finished cells on {on}" if known else "no cell is finished"
     print(
         f"{len(rows)} cells of preset {plan['preset']}: {plan['done']} done, {plan['to_do']} to do;"
         f" time expected, one after the other: {told(left)} ({because})"

@@ -50,7 +50,8 @@ class Asked:
 def plan(asked: Asked, paper_of: PaperOf, *, root: Path, folder: Path | None) -> dict[str, Any]:
     """What `rrl ablate --dry-run` prints: the cells, which are done, how long the others take.
 
-    Writes nothing. `expected_seconds` is None where no finished cell of the preset tells.
+    Writes nothing. `expected_seconds` is None where no finished cell of the preset tells, and says
+    what those took on `expected_on`, the devices that they were computed on.
 
     Raises:
       UsageError: no such study, or a cell that cannot be configured.
@@ -59,7 +60,8 @@ def plan(asked: Asked, paper_of: PaperOf, *, root: Path, folder: Path | None) ->
     design = load_design(asked.name, task=asked.task, preset=asked.preset, seed=asked.seed)
     grid = cells(design, paper_of, asked.settings)
     folder = folder or default_folder(root)
-    finished = list(cells_of_preset(design.preset, folder))
+    papers = {cell.paper.name for cell in grid}
+    finished = [one for one in cells_of_preset(design.preset, folder) if one.paper in papers]
     expected = ExpectedTime(finished)
     done = {cell.key: find_cell(cell, folder) is not None for cell in grid}
     left = {cell.key: cell for cell in grid if not done[cell.key]}.values()
@@ -80,6 +82,7 @@ def plan(asked: Asked, paper_of: PaperOf, *, root: Path, folder: Path | None) ->
         "to_do": len(left),
         "expected_seconds": expected.total(left),
         "expected_from": len(finished),
+        "expected_on": sorted({str(one.device.get("kind", "unknown")) for one in finished}),
     }
 
 

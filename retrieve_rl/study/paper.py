@@ -9,6 +9,12 @@ from retrieve_rl.results import Measurements, RunResult
 from retrieve_rl.runs import RunFn
 
 
+def no_totals(result: RunResult) -> dict[str, list[float]]:
+    """Of a paper whose conditions are not paired."""
+    del result
+    return {}
+
+
 @dataclass(frozen=True)
 class Paper:
     """One paper's experiments, as far as a study calls them.
@@ -42,7 +48,7 @@ class Paper:
     measurements: Callable[[RunResult], Measurements]
     conditions: Callable[[RunResult], dict[str, dict[str, Any]]]
     digests: Callable[[RunResult], dict[str, str]]
-    condition_totals: Callable[[RunResult], dict[str, list[float]]] = lambda result: {}
+    condition_totals: Callable[[RunResult], dict[str, list[float]]] = no_totals
 
 
 PaperOf = Callable[[str], Paper]
