@@ -1,5 +1,6 @@
 """A page about a study, from the JSON that `rrl ablate` wrote."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -149,8 +150,13 @@ def _made_by(report: Mapping[str, Any], cells: list[Mapping[str, Any]]) -> Secti
         "How it was made",
         [f"{len(cells)} cells, {in_words(seconds)} of computing in all."] if cells else [],
         tables=[Table(("what", "version", "cells"), rows)] if rows else [],
-        commands=[f"rrl ablate {report['name']} --preset {report['preset']}"],
+        commands=[shlex.join(("rrl", "ablate", *_asked(report)))],
     )
+
+
+def _asked(report: Mapping[str, Any]) -> list[str]:
+    """The words of the command; reports of before they were kept have the study and its preset."""
+    return report.get("asked") or [report["name"], "--preset", report["preset"]]
 
 
 def _label(cell: Mapping[str, Any]) -> str:

@@ -46,6 +46,14 @@ class Asked:
     seed: int | None = None
     settings: Sequence[str] = ()
 
+    @property
+    def words(self) -> list[str]:
+        """What follows `rrl ablate`."""
+        options = {"task": self.task, "preset": self.preset, "seed": self.seed}
+        asked = [(f"--{name}", str(value)) for name, value in options.items() if value is not None]
+        asked += [("--set", setting) for setting in self.settings]
+        return [self.name, *(word for option in asked for word in option)]
+
 
 def plan(asked: Asked, paper_of: PaperOf, *, root: Path, folder: Path | None) -> dict[str, Any]:
     """What `rrl ablate --dry-run` prints: the cells, which are done, how long the others take.
@@ -139,7 +147,7 @@ def ablate(
         for cell in grid
     ]
     name = Path(asked.name).stem
-    report = _report(name, design, told, root)
+    report = {**_report(name, design, told, root), "asked": asked.words}
     return _write(report, design, out or root / "reports" / name / "report.json")
 
 

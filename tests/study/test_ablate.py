@@ -7,6 +7,7 @@ import pytest
 
 from retrieve_rl.errors import DataError, Interrupted, UsageError
 from retrieve_rl.signals import StopRequest
+from retrieve_rl.study.ablate import Asked
 
 FAILING = """
 title = "Failing"
@@ -164,3 +165,20 @@ def test_data_that_differs_in_its_bytes_is_told(go, tmp_path):
     path.write_text(path.read_text().replace('{"stub data":"ab"}', '{"stub data":"cd"}'))
     (note,) = go()["notes"]
     assert "stub data differs in its bytes between cells" in note
+
+
+def test_the_report_names_the_command_whole(go):
+    report = go(settings=["steps=3"])
+    assert report["asked"][1:] == ["--set", "steps=3"]
+    asked = Asked("mine", preset="smoke", seed=2, settings=["a.b=1", "c=x y"])
+    assert asked.words == [
+        "mine",
+        "--preset",
+        "smoke",
+        "--seed",
+        "2",
+        "--set",
+        "a.b=1",
+        "--set",
+        "c=x y",
+    ]
