@@ -174,18 +174,13 @@ class GoConfig(RunConfig):
 
 
 def config_hash(config: GoConfig) -> str:
-    """Hash of all that determines the numbers of a policy's run: its own judgment is as it was
-    trained, and asks neither for other numbers of neighbors nor for parts of the games."""
-    settings = settings_that_count(config, _OF_STUDY)
-    positions = {
-        key: value for key, value in settings.pop("held_out", {}).items() if key == "positions"
-    }
-    return _hash({**settings, "held_out": positions} if positions else settings)
+    """Hash of all that determines the numbers of a policy's run, and of `rrl evaluate` on it."""
+    return _hash(settings_that_count(config, _OF_STUDY))
 
 
 def judgment_hash(config: GoConfig) -> str:
     """Hash of all that determines how a study judges a policy."""
-    return _hash(settings_that_count(config, () if config.plays else _OF_STUDY))
+    return _hash(settings_that_count(config)) if config.plays else config_hash(config)
 
 
 def settings_that_count(config: GoConfig, without: Collection[str] = ()) -> dict[str, Any]:

@@ -58,8 +58,8 @@ class Encoder(nnx.Module):
         self.trunk = ResNet(len(OBSERVATION_PLANES), config.channels, config.num_blocks, rngs=rngs)
         self.points = nnx.Linear(config.channels, config.head_channels, rngs=rngs)
         self.hidden = nnx.Linear(NUM_POINTS * config.head_channels, config.feature_width, rngs=rngs)
-        # Its inputs are all positive: without a norm one step moves every unit by much, and nine of
-        # ten units were pushed below zero for good.
+        # Its inputs are all positive: without a norm one step moves every unit by much, and most
+        # were pushed below zero for good.
         self.hidden_norm = nnx.LayerNorm(config.feature_width, rngs=rngs)
         self.point_policy = nnx.Linear(config.head_channels, 1, use_bias=False, rngs=rngs)
         self.policy = nnx.Linear(config.feature_width, NUM_MOVES, rngs=rngs)

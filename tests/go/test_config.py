@@ -5,7 +5,7 @@ import pytest
 from retrieve_rl.config import digest, named_files
 from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.go.cell import identity
-from retrieve_rl.go.config import config_hash, index_config_hash, judgment_hash, resolve
+from retrieve_rl.go.config import config_hash, index_config_hash, resolve
 from retrieve_rl.go.sources import BUNDLED, digest_of_records, locate
 
 
@@ -98,17 +98,11 @@ def test_unknown_names_and_missing_games(tmp_path):
         resolve("go9", games=tmp_path / "nothing")
 
 
-def test_what_else_a_policy_is_judged_by_leaves_its_training_as_it_is():
-    plain = resolve("go9")
-    others = [
-        resolve("go9", settings=[setting])
-        for setting in ("held_out.fractions=[0.5]", "held_out.num_neighbors=[3]")
-    ]
-    assert {config_hash(config) for config in others} == {config_hash(plain)}
-    assert len({judgment_hash(config) for config in (plain, *others)}) == 3
-    assert judgment_hash(plain) == config_hash(plain)
-    fewer = resolve("go9", settings=["held_out.positions=9"])
-    assert config_hash(fewer) == judgment_hash(fewer) != config_hash(plain)
+def test_what_a_run_is_judged_by_is_part_of_it():
+    """`rrl evaluate` reads it from the run: another wish must not find a run that lacks it."""
+    settings = ("held_out.fractions=[0.5]", "held_out.num_neighbors=[3]", "held_out.positions=9")
+    asked = [resolve("go9"), *(resolve("go9", settings=[setting]) for setting in settings)]
+    assert len({config_hash(config) for config in asked}) == 4
 
 
 def test_how_an_index_is_made_is_nothing_to_the_baseline():
