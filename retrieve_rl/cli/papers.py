@@ -1,6 +1,7 @@
 """The two papers as a study sees them."""
 
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def _reframe() -> "Paper":
         resolve=resolve,
         config_hash=config_hash,
         judgment_hash=config_hash,
+        steps=attrgetter("train.steps"),
         identity=cell.identity,
         training=partial(training, "reframe"),
         # Training ends with the very evaluation that `rrl evaluate` does.
@@ -69,6 +71,7 @@ def _reframe() -> "Paper":
         measurements=cell.measurements,
         conditions=cell.conditions,
         digests=cell.digests,
+        judged_on=cell.judged_on,
     )
 
 
@@ -83,11 +86,13 @@ def _go() -> "Paper":
         resolve=resolve,
         config_hash=config_hash,
         judgment_hash=judgment_hash,
+        steps=attrgetter("train.steps"),
         identity=cell.identity,
         training=partial(training, "go"),
         evaluation=_judge_go,
         measurements=cell.measurements,
         conditions=cell.conditions,
         digests=cell.digests,
+        judged_on=cell.judged_on,
         condition_totals=cell.condition_totals,
     )

@@ -1,6 +1,6 @@
 """What a study reads of a Go config and of its result."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from retrieve_rl.config import settings_of
@@ -11,6 +11,7 @@ from retrieve_rl.go.sources import digest_of_records
 from retrieve_rl.results import Measurements, RunResult
 
 _DIGITS = 12
+_OF_MATCH = ("opponent", "openings", "first_seed", "komi", "move_seconds")
 _MEASURES = {
     "top1": "hits",
     "cross_entropy": "cross_entropy",
@@ -42,6 +43,17 @@ def digests(result: RunResult) -> dict[str, str]:
     asked = [*(source["file"] for source in data["sources"]), f"fraction {data['fraction']}"]
     drawn = [f"seed {trained['index']['seed']}"] if data["fraction"] < 1 else []
     return {", ".join([*asked, *drawn]): result.inputs["store"]}
+
+
+def judged_on(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """What both sides of a match were given; else the draw of the held-out positions, without which
+    two outcomes of one game are of other positions."""
+    match = settings if settings.get("opponent") else settings.get("play", {})
+    if match.get("opponent"):
+        return {name: match[name] for name in _OF_MATCH if name in match}
+    held_out = settings.get("trained", settings).get("held_out", {})
+    known = {"held_out.positions": held_out["positions"]} if "positions" in held_out else {}
+    return {"seed of the held-out positions": seed, **known}
 
 
 def measurements(result: RunResult) -> Measurements:
@@ -104,7 +116,6 @@ def _of_match(result: RunResult) -> dict[str, dict[str, Any]]:
             "mean_plies": summary["mean_plies"],
             "score_as_black": summary["by_color"]["black"],
             "score_as_white": summary["by_color"]["white"],
-            "elo": summary["elo"],
         },
         "endings": summary["labels"],
         "cost of a move": {name: timings[name] for name in costs if name in timings},

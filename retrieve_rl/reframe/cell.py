@@ -1,5 +1,6 @@
 """What a study reads of a Re:Frame config and of its result."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from retrieve_rl.reframe.datasets import FILE_ENDINGS
 from retrieve_rl.reframe.recipes import find_recipe
 from retrieve_rl.results import Measurements, RunResult
 
+_OF_EPISODE, _FILE = ("id", "max_steps", "score_table"), "file@"
 _MEASURES = ("return_raw", "normalized_score_100", "length")
 
 
@@ -31,6 +33,20 @@ def digests(result: RunResult) -> dict[str, str]:
     """Recipe and version of the data set and of the experts -> sha256 of the arrays."""
     inputs = [result.inputs[role] for role in ("dataset", "experts")]
     return {data["recipe"] or data["id"]: data["sha256"] for data in inputs}
+
+
+def judged_on(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """The environment whose first states the seeds name, and the family of the data: this
+    program's, D4RL's, Minari's or a file's are different benchmarks."""
+    del seed
+    settings = settings.get("trained", settings)
+    env = settings.get("env", {})
+    dataset = settings["data"]["dataset"]
+    of_file = dataset.startswith(_FILE) or dataset.endswith(FILE_ENDINGS)
+    return {
+        "family of the data": "file" if of_file else dataset.partition("/")[0],
+        **{f"env.{name}": env[name] for name in _OF_EPISODE if name in env},
+    }
 
 
 def measurements(result: RunResult) -> Measurements:
@@ -60,5 +76,5 @@ def _version(name: str) -> str:
     if name.endswith(FILE_ENDINGS):
         if not Path(name).is_file():
             raise DataError(f"{name} does not exist: a cell is known by the bytes of its data")
-        return f"file@{artifacts.sha256_of(Path(name))}"
+        return f"{_FILE}{artifacts.sha256_of(Path(name))}"
     return name

@@ -15,7 +15,6 @@ from retrieve_rl.study.paper import Paper
 
 PaperNamed = Callable[[str], Paper]
 _JUDGED = ("train-policy", "evaluate")
-_OF_MATCH = ("opponent", "openings", "first_seed", "komi", "move_seconds")
 
 
 class Compared(NamedTuple):
@@ -25,7 +24,7 @@ class Compared(NamedTuple):
       run: the path it was named by.
       label: task, arm, preset and seed.
       scores: measure -> episodes and what the run got in them.
-      match: what both sides of a match were given, as far as it is known; nothing of other runs.
+      judged_on: what else both must share, as far as it is known; see `Paper.judged_on`.
     """
 
     run: str
@@ -37,7 +36,7 @@ class Compared(NamedTuple):
     measure: str
     digests: dict[str, str]
     scores: dict[str, NamedScores]
-    match: dict[str, Any]
+    judged_on: dict[str, Any]
 
 
 def load(path: Path, paper_named: PaperNamed) -> Compared:
@@ -47,7 +46,8 @@ def load(path: Path, paper_named: PaperNamed) -> Compared:
       DataError: it is none of these, or a run without outcomes to compare.
     """
     if path.is_file() and _is_cell(path):
-        return _of_cell(path, read_cell(path))
+        cell = read_cell(path)
+        return _of_cell(path, cell, paper_named(cell.paper))
     result = read_result(path)
     if result.command not in _JUDGED or not result.outcomes:
         raise DataError(f"{path} is a run of {result.command}: compare takes {', '.join(_JUDGED)}")
@@ -59,7 +59,8 @@ def compare(first: Compared, second: Compared) -> dict[str, Any]:
     """Both means of every measure, and `first` less `second` over the episodes that both have.
 
     Raises:
-      DataError: other papers, tasks, versions of the results or matches, or no common episode.
+      DataError: other papers, tasks or versions of the results; judged on what is not the same, so
+        that equal names of episodes mean nothing; or no common episode.
     """
     for name, mine, theirs in _must_agree(first, second):
         if mine != theirs:
@@ -85,10 +86,10 @@ def compare(first: Compared, second: Compared) -> dict[str, Any]:
 
 def _must_agree(first: Compared, second: Compared) -> list[tuple[str, Any, Any]]:
     names = ("paper", "task", "results_version")
-    both_played = first.match.keys() & second.match.keys()
+    known = first.judged_on.keys() & second.judged_on.keys()
     return [
         *((name, getattr(first, name), getattr(second, name)) for name in names),
-        *((name, first.match[name], second.match[name]) for name in sorted(both_played)),
+        *((name, first.judged_on[name], second.judged_on[name]) for name in sorted(known)),
     ]
 
 
@@ -109,9 +110,14 @@ def _paired(mine: NamedScores, theirs: NamedScores) -> dict[str, Any] | None:
 
 def _notes(first: Compared, second: Compared) -> list[str]:
     notes = []
+    both = ((first, second), (second, first))
     if first.seed != second.seed:
         notes.append(f"other seeds, {first.seed} and {second.seed}: other draws and trainings")
-    for name in first.digests.keys() & second.digests.keys():
+    only = [sorted(mine.digests.keys() - theirs.digests.keys()) for mine, theirs in both]
+    if any(only):
+        told = (" and ".join(names) or "none but the common" for names in only)
+        notes.append(f"other data: {', '.join(told)}")
+    for name in sorted(first.digests.keys() & second.digests.keys()):
         if first.digests[name] != second.digests[name]:
             notes.append(f"{name} differs in its bytes between the two")
     return notes
@@ -124,7 +130,7 @@ def _is_cell(path: Path) -> bool:
         return False
 
 
-def _of_cell(path: Path, cell: CellResult) -> Compared:
+def _of_cell(path: Path, cell: CellResult, paper: Paper) -> Compared:
     columns = Measurements(cell.outcomes.episodes, cell.outcomes.counts, cell.outcomes.values)
     return Compared(
         str(path),
@@ -136,7 +142,7 @@ def _of_cell(path: Path, cell: CellResult) -> Compared:
         cell.measure,
         cell.digests,
         _named(columns),
-        _match_of(cell.identity.get("play", {}) if cell.measure == "score" else {}),
+        paper.judged_on(cell.identity, cell.seed),
     )
 
 
@@ -155,12 +161,8 @@ def _of_result(path: Path, result: RunResult, paper: Paper) -> Compared:
         str(result.summary["measure"]),
         paper.digests(result),
         _named(columns),
-        _match_of(result.config),
+        paper.judged_on(result.config, result.seed),
     )
-
-
-def _match_of(config: dict[str, Any]) -> dict[str, Any]:
-    return {name: config[name] for name in _OF_MATCH if name in config}
 
 
 def _named(columns: Measurements) -> dict[str, NamedScores]:

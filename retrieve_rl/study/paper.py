@@ -1,6 +1,6 @@
 """What a study must be told of a paper; the command line knows the papers and hands one over."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ class Paper:
       resolve: (task, preset=, arm=, seed=, settings=) -> config.
       config_hash: of a config; names the folder of its training.
       judgment_hash: of a config; names the folder of its evaluation.
+      steps: of a config, how many its training takes.
       identity: of a config, all that determines its numbers, on any machine: no path, and the data
         by recipe or digest.
       training: -> what `rrl train-policy` calls; slow to import.
@@ -35,6 +36,8 @@ class Paper:
       condition_totals: of a result, name of the condition -> the headline measure's totals, an
         episode of `measurements` each; of those conditions that a study pairs.
       digests: of a result, name of the data it was computed from -> digest of its arrays.
+      judged_on: (settings, seed) -> what two runs must share for their outcomes to be paired; of a
+        config, whole or in part, or a cell's identity. What is not known is left out.
     """
 
     name: str
@@ -42,12 +45,14 @@ class Paper:
     resolve: Callable[..., RunConfig]
     config_hash: Callable[[Any], str]
     judgment_hash: Callable[[Any], str]
+    steps: Callable[[Any], int]
     identity: Callable[[Any], dict[str, Any]]
     training: Callable[[], RunFn]
     evaluation: Callable[[], Callable[..., RunResult]] | None
     measurements: Callable[[RunResult], Measurements]
     conditions: Callable[[RunResult], dict[str, dict[str, Any]]]
     digests: Callable[[RunResult], dict[str, str]]
+    judged_on: Callable[[Mapping[str, Any], int], dict[str, Any]]
     condition_totals: Callable[[RunResult], dict[str, list[float]]] = no_totals
 
 

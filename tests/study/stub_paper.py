@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -52,13 +53,18 @@ def config_hash(config):
 
 
 def train(config, run):
-    """Counts its steps in a file, so that it can go on; the outcomes depend on the config alone."""
-    count = run.folder / "count"
-    done = int(count.read_text()) if count.exists() else 0
+    """Counts its steps and carries a number from one to the next, both in one file, so that it can
+    go on; a step that is lost or done twice gives other outcomes."""
+    saved = run.folder / "count"
+    done, level = saved.read_text().split() if saved.exists() else ("0", "0")
+    done, level = int(done), float(level)
+    rng = np.random.default_rng([config.seed, config.size, len(config.arm)])
+    changes = rng.normal(0.0, 0.1, config.steps).tolist()
     while done < config.steps:
         time.sleep(config.seconds_a_step)
+        level = 0.9 * level + changes[done]
         done += 1
-        artifacts.write_file(count, str(done))
+        artifacts.write_file(saved, f"{done} {level!r}")
         with open(run.root / "steps.log", "a") as log:
             log.write(f"{config.task} {config.arm} {config.size} {config.seed} {done}\n")
         run.stop.raise_if_requested("the count is saved")
@@ -70,8 +76,7 @@ def train(config, run):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if config.ends == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
-    rng = np.random.default_rng([config.seed, config.size, len(config.arm)])
-    level = 10.0 * config.size + (5.0 if config.arm == "ours" else 0.0)
+    level += 10.0 * config.size + (5.0 if config.arm == "ours" else 0.0)
     scores = (level + rng.normal(0.0, 1.0, EPISODES)).tolist()
     return RunResult(
         command="train-policy",
@@ -110,6 +115,10 @@ def digests(result):
     return {"stub data": result.inputs["sha256"]}
 
 
+def judged_on(settings, seed):
+    return {"size": settings["size"]} if "size" in settings else {}
+
+
 def training():
     return train
 
@@ -120,6 +129,7 @@ PAPER = Paper(
     resolve=resolve,
     config_hash=config_hash,
     judgment_hash=config_hash,
+    steps=attrgetter("steps"),
     identity=identity,
     training=training,
     evaluation=None,
@@ -127,6 +137,7 @@ PAPER = Paper(
     conditions=conditions,
     digests=digests,
     condition_totals=condition_totals,
+    judged_on=judged_on,
 )
 
 

@@ -3,6 +3,8 @@
 import pytest
 
 from retrieve_rl.errors import DataError
+from retrieve_rl.go.cell import judged_on as of_go
+from retrieve_rl.reframe.cell import judged_on as of_reframe
 from retrieve_rl.study.compare import Compared, compare, load
 from retrieve_rl.study.intervals import EPISODES_ONLY, NamedScores, scores_of
 
@@ -25,7 +27,7 @@ def compared(values, *, episodes=(1, 2, 3), **changes):
         "measure": "score",
         "digests": {"data": "ab"},
         "scores": {"score": NamedScores(episodes, scores_of(values))},
-        "match": {"opponent": "gnugo"},
+        "judged_on": {"opponent": "gnugo"},
     }
     return Compared(**{**fields, **changes})
 
@@ -46,6 +48,8 @@ def test_what_makes_them_unlike_is_told():
         "other seeds",
         "data differs in its bytes between the two",
     ]
+    (note,) = compare(compared([1.0] * 3), compared([1.0] * 3, digests={"d": "e"}))["notes"]
+    assert note == "other data: data, d"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +58,7 @@ def test_what_makes_them_unlike_is_told():
         ({"results_version": 2}, "results_version 1 and 2"),
         ({"task": "u"}, "task t and u"),
         ({"paper": "other"}, "paper stub and other"),
-        ({"match": {"opponent": "pachi"}}, "opponent gnugo and pachi"),
+        ({"judged_on": {"opponent": "pachi"}}, "opponent gnugo and pachi"),
         ({"episodes": (7, 8, 9)}, "not judged on a common episode"),
     ],
 )
@@ -75,3 +79,26 @@ def test_runs_and_cells_are_the_same_thing(go, stub, tmp_path):
     assert told[0]["score"]["first"] == pytest.approx(told[1]["score"]["first"], rel=1e-8)
     with pytest.raises(DataError, match="has not finished"):
         load(tmp_path, lambda name: stub.PAPER)
+
+
+def test_positions_drawn_by_other_seeds_are_no_pairs():
+    """Of a game in two draws only the name is common."""
+    assert of_go({"held_out": {"positions": 9}}, 0) != of_go({"held_out": {"positions": 9}}, 1)
+    whole = {"trained": {"held_out": {"positions": 9}}, "play": {"opponent": ""}}
+    assert of_go(whole, 0)["held_out.positions"] == 9
+    match = {"opponent": "gnugo", "komi": 7.0, "games": 4}
+    assert of_go(match, 0) == of_go(match, 1) == {"opponent": "gnugo", "komi": 7.0}
+    assert of_go({"play": {"opponent": "gnugo"}}, 3) == {"opponent": "gnugo"}
+
+
+def test_families_of_data_are_other_benchmarks():
+    def family(dataset):
+        return of_reframe({"data": {"dataset": dataset}}, 0)["family of the data"]
+
+    assert family("rrl/hopper/medium-v0@1") == family("rrl/hopper/medium-v0") == "rrl"
+    assert family("d4rl/hopper-medium-v2@ab") == "d4rl"
+    assert family("file@ab") == family("there/mine.hdf5") == "file"
+    judged = of_reframe(
+        {"data": {"dataset": "rrl/x"}, "env": {"id": "Hopper-v5", "target_return": 9}}, 0
+    )
+    assert judged == {"family of the data": "rrl", "env.id": "Hopper-v5"}
