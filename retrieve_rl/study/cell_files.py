@@ -7,6 +7,7 @@ the numbers: the config without device, paths and jobs, the data by recipe and v
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -144,13 +145,18 @@ def find_cell(cell: Cell, folder: Path) -> CellResult | None:
 
 
 def cells_of_preset(preset: str, folder: Path) -> Iterator[CellResult]:
-    """Every finished cell of a preset, of any study. Raises DataError."""
+    """Every finished cell of a preset, of any study, for what they tell of time.
+
+    A file that cannot be read tells nothing and is left out: it may be of a newer version of this
+    program, and of no cell that is asked for.
+    """
     for path in sorted(folder.glob(f"{preset}/*/*.json")):
-        yield read_cell(path)
+        with suppress(DataError):
+            yield read_cell(path)
 
 
 def _seconds(results: list[RunResult]) -> dict[str, float]:
-    """Summed over the runs of the cell; what other cells had made already took no time."""
+    """Summed over the runs of the cell; the training of several cells is told of by each."""
     totals: dict[str, float] = {}
     for result in results:
         for name in _TIMINGS:

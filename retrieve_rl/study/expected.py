@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,42 +12,67 @@ from retrieve_rl.study.design import Cell
 
 _Kind = tuple[str, ...]
 _NAMES = {"task", "arm", "preset"}
+_OF_MATCH = ("opponent", "games", "simulations", "player")
+
+
+class _Took(NamedTuple):
+    """Seconds of a finished cell: of its training, by the step, and of all else."""
+
+    step: float
+    other: float
 
 
 class ExpectedTime:
-    """Mean seconds of finished cells of the same preset and backbone, the most alike there are: of
-    the same arm and task, of the same arm, or of any."""
+    """Mean seconds of finished cells of the same preset, backbone and match, the most alike there
+    are: of the same arm and task, of the same arm, or of any. Training counts by the step."""
 
     def __init__(self, finished: Iterable[CellResult]) -> None:
-        self._seconds: dict[_Kind, list[float]] = defaultdict(list)
+        self._took: dict[_Kind, list[_Took]] = defaultdict(list)
         for one in finished:
-            kinds = _kinds(one.paper, one.preset, one.arm, one.task, one.identity)
-            self._add(kinds, sum(one.seconds.values()))
+            training = one.seconds.get("train", 0.0)
+            took = _Took(training / one.steps, sum(one.seconds.values()) - training)
+            self._add(_kinds(one.paper, one.preset, one.arm, one.task, one.identity), took)
 
     def add(self, cell: Cell, seconds: float) -> None:
-        """Learns of a cell that has just been computed."""
-        self._add(_kinds_of(cell), seconds)
+        """Learns of a cell that has just been computed, whose training took most of the time."""
+        self._add(_kinds_of(cell), _Took(seconds / _steps_of(cell), 0.0))
 
     def seconds(self, cell: Cell) -> float | None:
         """None where no such cell is finished."""
-        found = (self._seconds[kind] for kind in _kinds_of(cell) if kind in self._seconds)
-        known = next(found, None)
-        return None if known is None else float(np.mean(known))
+        took = self._most_alike(cell)
+        return None if took is None else took.step * _steps_of(cell) + took.other
 
     def total(self, cells: Iterable[Cell]) -> float | None:
-        """Of all of them, one after the other; None where nothing is known of one."""
-        seconds = [self.seconds(cell) for cell in cells]
-        known = [each for each in seconds if each is not None]
-        return sum(known) if len(known) == len(seconds) else None
+        """Of all of them, one after the other; None where nothing is known of one. A training that
+        several share counts once."""
+        total, trained = 0.0, set()
+        for cell in cells:
+            took = self._most_alike(cell)
+            if took is None:
+                return None
+            training = (cell.task, cell.arm, cell.seed, cell.paper.config_hash(cell.config))
+            if training not in trained:
+                total += took.step * _steps_of(cell)
+            trained.add(training)
+            total += took.other
+        return total
 
     def told(self, cells: Iterable[Cell]) -> str:
         """ ", about 5 min left", or nothing where nothing is known."""
         total = self.total(cells)
         return "" if total is None else f", about {in_words(total)} left"
 
-    def _add(self, kinds: Iterable[_Kind], seconds: float) -> None:
+    def _add(self, kinds: Iterable[_Kind], took: _Took) -> None:
         for kind in kinds:
-            self._seconds[kind].append(seconds)
+            self._took[kind].append(took)
+
+    def _most_alike(self, cell: Cell) -> _Took | None:
+        found = next((self._took[kind] for kind in _kinds_of(cell) if kind in self._took), None)
+        return None if found is None else _Took(*np.mean(found, axis=0).tolist())
+
+
+def _steps_of(cell: Cell) -> int:
+    return cell.paper.steps(cell.config)
 
 
 def _kinds_of(cell: Cell) -> tuple[_Kind, ...]:
@@ -57,7 +82,10 @@ def _kinds_of(cell: Cell) -> tuple[_Kind, ...]:
 def _kinds(
     paper: str, preset: str, arm: str, task: str, identity: Mapping[str, Any]
 ) -> tuple[_Kind, ...]:
-    """From the narrowest to the widest; a name outside every table, the backbone's, splits all."""
+    """From the narrowest to the widest; a match, and a name outside every table, the backbone's,
+    split all."""
     named = {name for name, value in identity.items() if isinstance(value, str)} - _NAMES
-    common = (paper, preset, *(f"{name}={identity[name]}" for name in sorted(named)))
+    match = identity.get("play", {})
+    played = [f"play.{name}={match[name]}" for name in _OF_MATCH if name in match]
+    common = (paper, preset, *(f"{name}={identity[name]}" for name in sorted(named)), *played)
     return (*common, arm, task), (*common, arm), common
