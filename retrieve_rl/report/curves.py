@@ -1,7 +1,10 @@
 """Learning curves of runs, from their logs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from retrieve_rl.report.page import Picture
 from retrieve_rl.report.pictures import Curves, picture_of_curves
@@ -12,17 +15,53 @@ _MOST_LINES = 7
 _LEFT_OUT = ("gradient_norm",)
 
 
-def curves_of_runs(runs: Mapping[str, Path]) -> list[Picture]:
-    """A picture for each measure that was logged, a line for each of the first runs that did.
+class RowCurves(NamedTuple):
+    """Learning curves of the rows of a study.
+
+    Attributes:
+      note: which rows are not drawn; empty where all with a log are.
+    """
+
+    pictures: list[Picture]
+    note: str
+
+
+def curves_of_rows(rows: Mapping[str, Sequence[Path]], title: str = "") -> RowCurves:
+    """A picture for each measure that was logged, a line for each row: the mean over its runs.
 
     Runs that are not there are left out. Raises DataError for a log that cannot be read.
+
+    Args:
+      rows: name -> folders of its runs, one a seed.
+      title: where there are pictures of several tasks.
     """
+    logged = {
+        name: [lines for lines in map(read_metrics, folders) if lines]
+        for name, folders in rows.items()
+    }
+    there = [name for name, runs in logged.items() if runs]
     by_measure: dict[str, Curves] = {}
-    logged = {name: read_metrics(folder) for name, folder in runs.items()}
-    there = {name: lines for name, lines in logged.items() if lines}
-    for name, lines in list(there.items())[:_MOST_LINES]:
-        for measure in lines[-1]:
+    for name in _spread(there):
+        for measure in logged[name][0][-1]:
             if measure != "step" and measure not in _LEFT_OUT:
-                points = [(line["step"], line[measure]) for line in lines if measure in line]
-                by_measure.setdefault(measure, {})[name] = points
-    return [picture_of_curves(measure, curves) for measure, curves in by_measure.items()]
+                by_measure.setdefault(measure, {})[name] = mean_curve(logged[name], measure)
+    missing = [name for name in there if name not in _spread(there)]
+    note = f"not drawn, to keep lines apart: {', '.join(missing)}" if missing else ""
+    pictures = [picture_of_curves(measure, found, title) for measure, found in by_measure.items()]
+    return RowCurves(pictures, note)
+
+
+def _spread(names: Sequence[str]) -> list[str]:
+    """At most so many as can be told apart, from the first to the last."""
+    if len(names) <= _MOST_LINES:
+        return list(names)
+    return [names[round(place)] for place in np.linspace(0, len(names) - 1, _MOST_LINES)]
+
+
+def mean_curve(
+    runs: Sequence[Sequence[Mapping[str, float]]], measure: str
+) -> list[tuple[float, float]]:
+    """Over the runs, at the steps that all of them logged."""
+    values = [{line["step"]: line[measure] for line in run if measure in line} for run in runs]
+    steps = sorted(set.intersection(*map(set, values)))
+    return [(step, float(np.mean([each[step] for each in values]))) for step in steps]

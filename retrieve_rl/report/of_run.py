@@ -1,11 +1,12 @@
 """A page about a run, from its result and its log."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from retrieve_rl.report.boards import boards_in
-from retrieve_rl.report.curves import curves_of_runs
+from retrieve_rl.report.curves import curves_of_rows
 from retrieve_rl.report.page import Page, Section, Table
 from retrieve_rl.results import RunResult
 from retrieve_rl.shown import INTERVAL, flat
@@ -20,7 +21,7 @@ def page_of_run(result: RunResult, folder: Path) -> Page:
         title=f"{result.command}: {', '.join(names)}",
         sections=[
             Section("Summary", tables=_facts(_summary(result.summary))),
-            Section("Learning curve", pictures=curves_of_runs({result.arm: folder})),
+            Section("Learning curve", pictures=curves_of_rows({result.arm: [folder]}).pictures),
             Section("Neighbors", pictures=boards_in(folder)),
             _conditions(result),
             Section("Retrieval", tables=_facts(_without_conditions(result.retrieval or {}))),
@@ -28,6 +29,7 @@ def page_of_run(result: RunResult, folder: Path) -> Page:
             Section("Training", tables=_facts(result.training or {})),
             Section(
                 "How it was made",
+                ["Options of the data and of settings (--set) are in the config below."],
                 tables=_facts(
                     {
                         "seconds": result.timings,
@@ -46,7 +48,10 @@ def page_of_run(result: RunResult, folder: Path) -> Page:
 def _command(result: RunResult) -> str:
     """What computes the same, but for settings that stand in the config alone."""
     words = ["rrl", result.command, "--task", result.task, "--preset", result.preset]
-    return " ".join([*words, "--arm", result.arm, "--seed", str(result.seed)])
+    words += ["--arm", result.arm, "--seed", str(result.seed)]
+    if "opponent" in result.config:
+        words += ["--opponent", result.config["opponent"], "--games", str(result.config["games"])]
+    return shlex.join(words)
 
 
 def _summary(summary: Mapping[str, Any]) -> dict[str, Any]:

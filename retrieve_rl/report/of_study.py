@@ -9,12 +9,12 @@ from typing import Any
 from retrieve_rl.config import validate
 from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.progress import in_words
-from retrieve_rl.report.curves import curves_of_runs
+from retrieve_rl.report.curves import curves_of_rows
 from retrieve_rl.report.page import Page, Section, Table
 from retrieve_rl.report.pictures import picture_of_study
 from retrieve_rl.shown import interval_of, shown
 from retrieve_rl.study.design import StudyDesign
-from retrieve_rl.study.table import in_design_order
+from retrieve_rl.study.table import arms_in_design_order, in_design_order
 
 SCHEMA_VERSION = 2
 _COLUMNS = (
@@ -57,7 +57,7 @@ def page_of_study(report: Mapping[str, Any], source: str, root: Path) -> Page:
         title=report["title"],
         sections=[
             _results(report, design),
-            _over_tasks(report),
+            _over_tasks(report, design),
             _conditions(report),
             _curves(cells, root),
             _failed(report),
@@ -104,10 +104,10 @@ def _signed(difference: Mapping[str, Any]) -> str:
     return f"{mean:+.4g}" if low is None else f"{mean:+.4g} [{low:+.4g}, {high:+.4g}]"
 
 
-def _over_tasks(report: Mapping[str, Any]) -> Section:
+def _over_tasks(report: Mapping[str, Any], design: StudyDesign) -> Section:
     rows = [
         (f"{arm} {varied}".strip(), interval_of(numbers), interval_of(iqm), numbers["tasks"])
-        for arm, below in report.get("over_tasks", {}).items()
+        for arm, below in arms_in_design_order(report.get("over_tasks", {}), design).items()
         for varied, numbers in below.items()
         if (iqm := numbers["interquartile_mean"])
     ]
@@ -127,8 +127,17 @@ def _conditions(report: Mapping[str, Any]) -> Section:
 
 
 def _curves(cells: list[Mapping[str, Any]], root: Path) -> Section:
-    runs = {_label(cell): root / cell["run"] for cell in cells if "run" in cell}
-    return Section("Learning curves", pictures=curves_of_runs(runs))
+    tasks: dict[str, dict[str, list[Path]]] = {}
+    for cell in cells:
+        if "run" in cell:
+            rows = tasks.setdefault(cell["task"], {})
+            rows.setdefault(_row_of(cell), []).append(root / cell["run"])
+    found = [curves_of_rows(rows, task if len(tasks) > 1 else "") for task, rows in tasks.items()]
+    notes = [
+        f"{task}: {curves.note}" for task, curves in zip(tasks, found, strict=True) if curves.note
+    ]
+    pictures = [picture for curves in found for picture in curves.pictures]
+    return Section("Learning curves", notes, pictures=pictures)
 
 
 def _failed(report: Mapping[str, Any]) -> Section:
@@ -138,7 +147,9 @@ def _failed(report: Mapping[str, Any]) -> Section:
 
 def _made_by(report: Mapping[str, Any], cells: list[Mapping[str, Any]]) -> Section:
     """The commands, the time, and every version and device that took part."""
-    seconds = sum(sum(cell["seconds"].values()) for cell in cells)
+    trained = {cell.get("run", n): _training_seconds(cell) for n, cell in enumerate(cells)}
+    judged = sum(sum(cell["seconds"].values()) - _training_seconds(cell) for cell in cells)
+    seconds = judged + sum(trained.values())  # a training of several cells counts once
     versions: Counter[tuple[str, str]] = Counter()
     for cell in cells:
         versions.update(cell["versions"].items())
@@ -154,15 +165,21 @@ def _made_by(report: Mapping[str, Any], cells: list[Mapping[str, Any]]) -> Secti
     )
 
 
+def _training_seconds(cell: Mapping[str, Any]) -> float:
+    return float(sum(cell["seconds"].get(stage, 0.0) for stage in ("prepare", "train")))
+
+
 def _asked(report: Mapping[str, Any]) -> list[str]:
     """The words of the command; reports of before they were kept have the study and its preset."""
     return report.get("asked") or [report["name"], "--preset", report["preset"]]
 
 
 def _label(cell: Mapping[str, Any]) -> str:
-    varied = " ".join(f"{key}={value}" for key, value in cell["settings"].items())
-    words = (cell["task"], cell["arm"], varied, f"seed={cell['seed']}")
-    return " ".join(word for word in words if word)
+    return f"{cell['task']} {_row_of(cell)} seed={cell['seed']}"
+
+
+def _row_of(cell: Mapping[str, Any]) -> str:
+    return " ".join([cell["arm"], *(f"{key}={value}" for key, value in cell["settings"].items())])
 
 
 def _leaves(

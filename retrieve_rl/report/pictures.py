@@ -28,13 +28,14 @@ def picture_of_study(summary: dict[str, Any], design: StudyDesign) -> Picture:
     return _picture("figure", alt, lambda theme: figure_of(summary, design, theme))
 
 
-def picture_of_curves(measure: str, curves: Curves) -> Picture:
+def picture_of_curves(measure: str, curves: Curves, title: str = "") -> Picture:
     """A measure over the steps of training, a line each."""
-    alt = f"{measure} by step of training: {', '.join(curves)}"
-    return _picture(f"curve-{measure}", alt, lambda theme: _draw_curves(measure, curves))
+    alt = " ".join(filter(None, [title, f"{measure} by step of training: {', '.join(curves)}"]))
+    name = "-".join(filter(None, ["curve", title, measure]))
+    return _picture(name, alt, lambda theme: _draw_curves(measure, curves, title))
 
 
-def _draw_curves(measure: str, curves: Curves) -> "Figure":
+def _draw_curves(measure: str, curves: Curves, title: str) -> "Figure":
     from matplotlib.figure import Figure
 
     several = len(curves) > 1
@@ -46,6 +47,7 @@ def _draw_curves(measure: str, curves: Curves) -> "Figure":
         every = max(1, len(points) // _MOST_MARKERS)
         marker = MARKERS[number % len(MARKERS)]
         axis.plot(steps, values, label=name, marker=marker, markevery=every, markersize=4)
+    axis.set_title(title, fontsize="medium")
     axis.set_xlabel("step")
     axis.set_ylabel(measure.replace("_", " "))
     if several:
