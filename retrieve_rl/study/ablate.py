@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from retrieve_rl import artifacts
+from retrieve_rl.config import digest
+from retrieve_rl.errors import UsageError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.results import without_nan
 from retrieve_rl.runs import new_force
@@ -53,6 +55,15 @@ class Asked:
         asked = [(f"--{name}", str(value)) for name, value in options.items() if value is not None]
         asked += [("--set", setting) for setting in self.settings]
         return [self.name, *(word for option in asked for word in option)]
+
+    @property
+    def report_name(self) -> str:
+        """Of the folder of the report: another one for whatever the study is narrowed or changed
+        by, so that no report takes the place of a larger one."""
+        changes = [self.preset, self.task and Path(self.task).stem]
+        changes += [f"s{self.seed}"] if self.seed is not None else []
+        changes += [digest({"settings": list(self.settings)})[:8]] if self.settings else []
+        return "-".join([Path(self.name).stem, *(change for change in changes if change)])
 
 
 def plan(asked: Asked, paper_of: PaperOf, *, root: Path, folder: Path | None) -> dict[str, Any]:
@@ -112,7 +123,7 @@ def ablate(
     """Entry point of `rrl ablate`: runs what is missing, then writes a JSON report and a figure.
 
     A failed cell is reported and does not stop the others. The report lies at `out`, by default
-    under `root/reports/`, the figure beside it.
+    under `root/reports/`, see `Asked.report_name`; the figure beside it.
 
     Args:
       folder: of finished cells; by default that of the checkout, or one beside the runs.
@@ -122,12 +133,16 @@ def ablate(
       prepare: settles the device, once in every process that computes.
 
     Raises:
-      UsageError: no such study, or a cell that cannot be configured.
+      UsageError: no such study, a cell that cannot be configured, or an `out` that is no JSON.
       DataError: a finished cell's file is damaged, or a file of data is missing.
       Interrupted: a signal; finished cells stay finished.
     """
     design = load_design(asked.name, task=asked.task, preset=asked.preset, seed=asked.seed)
     grid = cells(design, paper_of, asked.settings)
+    if out is not None and out.suffix != ".json":
+        raise UsageError(
+            f"--out {out}: expected a name in .json; the figure lies beside it in .png"
+        )
     # Absolute: other processes may have another working directory.
     cells_folder = (folder or default_folder(root)).absolute()
     forced_by = new_force() if force else None
@@ -148,7 +163,7 @@ def ablate(
     ]
     name = Path(asked.name).stem
     report = {**_report(name, design, told, root), "asked": asked.words}
-    return _write(report, design, out or root / "reports" / name / "report.json")
+    return _write(report, design, out or root / "reports" / asked.report_name / "report.json")
 
 
 def _finished(grid: Sequence[Cell], folder: Path) -> dict[str, CellResult]:
@@ -198,6 +213,6 @@ def _record(one: Ended, root: Path) -> dict[str, Any]:
 def _write(report: dict[str, Any], design: StudyDesign, path: Path) -> dict[str, Any]:
     figure = path.with_suffix(".png")
     path.parent.mkdir(parents=True, exist_ok=True)
-    draw(report["summary"], design, figure)
     artifacts.write_file(path, artifacts.to_json(without_nan(report)))
+    draw(report["summary"], design, figure)
     return {**report, "files": [str(path), str(figure)]}

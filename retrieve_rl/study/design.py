@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -147,9 +148,11 @@ def cells(design: StudyDesign, paper_of: PaperOf, settings: Sequence[str] = ()) 
     """Every cell, its config resolved; `settings` (`key=value`) hold in all of them.
 
     Raises:
-      UsageError: a cell's config is not valid, or the tasks are of several papers.
+      UsageError: a cell's config is not valid, the tasks are of several papers, two cells have one
+        name, or a setting is of a key that the study varies.
     """
     paper = _paper(design, paper_of)
+    _check_not_varied(design, settings)
     common = [*(_setting(key, value) for key, value in design.settings.items()), *settings]
     found = []
     for task, block in itertools.product(design.tasks, design.blocks):
@@ -163,7 +166,25 @@ def cells(design: StudyDesign, paper_of: PaperOf, settings: Sequence[str] = ()) 
                 task, preset=design.preset, arm=arm, seed=seed, settings=[*common, *own]
             )
             found.append(Cell(config.task, config.arm, varied, seed, config, paper))
+    _check_names(design, found)
     return found
+
+
+def _check_not_varied(design: StudyDesign, settings: Sequence[str]) -> None:
+    varied = {key for block in design.blocks for key in block.grid}
+    for setting in settings:
+        key = setting.partition("=")[0].strip()
+        if key in varied:
+            raise UsageError(
+                f"--set {setting}: {design.title} varies {key}; copy its TOML and change the grid"
+            )
+
+
+def _check_names(design: StudyDesign, found: Sequence[Cell]) -> None:
+    """Two tasks' files with one stem would be one row of the table."""
+    twice = [label for label, count in Counter(cell.label for cell in found).items() if count > 1]
+    if twice:
+        raise UsageError(f"{design.title}: two cells are called {twice[0]}: rename a task's file")
 
 
 def _paper(design: StudyDesign, paper_of: PaperOf) -> Paper:

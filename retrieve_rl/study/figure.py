@@ -1,6 +1,7 @@
 """The figure of a study, drawn from its summary alone."""
 
 import io
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from retrieve_rl.durable import write_file
 from retrieve_rl.study.design import StudyDesign
+from retrieve_rl.study.intervals import EPISODES_ONLY
 from retrieve_rl.study.table import in_design_order
 from retrieve_rl.study.themes import LIGHT, MARKERS, Theme, drawn_in
 
@@ -29,7 +31,7 @@ def draw(summary: dict[str, Any], design: StudyDesign, path: Path) -> None:
 
 
 def figure_of(summary: dict[str, Any], design: StudyDesign, theme: Theme) -> "Figure":
-    """A bar for each row, or, where one key varies, lines over it, or over the numbers of the
+    """A bar for each row, or, where one number varies, lines over it, or over the numbers of the
     conditions that the design names; one panel a task.
 
     To be called, and its result saved, inside `drawn_in(theme)`.
@@ -65,8 +67,8 @@ def figure_of(summary: dict[str, Any], design: StudyDesign, theme: Theme) -> "Fi
         figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=4)
     else:
         figure.supxlabel(measure, fontsize="medium")
-    seeds = "1 seed" if len(design.seeds) == 1 else f"{len(design.seeds)} seeds"
-    figure.suptitle(f"{design.title}\n{design.preset}, {seeds}, 95% intervals", fontsize="medium")
+    told = ", ".join([design.preset, *_told_intervals(summary)])
+    figure.suptitle(f"{design.title}\n{told}", fontsize="medium")
     return figure
 
 
@@ -81,10 +83,21 @@ def _flat(arms: dict[str, Any]) -> dict[str, _Numbers]:
     return rows
 
 
+def _told_intervals(summary: dict[str, Any]) -> list[str]:
+    """How many seeds finished, and what the intervals are over; nothing where no cell did."""
+    rows = [numbers for arms in summary.values() for numbers in _flat(arms).values()]
+    if not rows:
+        return []
+    seeds = sorted({numbers["seeds"] for numbers in rows})
+    several = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
+    word = "seed" if seeds == [1] else "seeds"
+    one_only = all(numbers["interval"] == EPISODES_ONLY for numbers in rows)
+    return [f"{several} {word}", "95% intervals" + (f" ({EPISODES_ONLY})" if one_only else "")]
+
+
 def _short(varied: str) -> str:
     """ "data.num_experts=3 a.b=1" without the sections of the keys."""
-    parts = (part.partition("=") for part in varied.split(" "))
-    return " ".join(key.rpartition(".")[2] + equals + value for key, equals, value in parts)
+    return re.sub(r"(^| )[\w.]*\.(\w+=)", r"\1\2", varied)
 
 
 def _draw_bars(
@@ -104,8 +117,10 @@ def _drawn_over(design: StudyDesign) -> str | None:
     """What the lines of the figure are drawn over; None where it has bars."""
     if design.curve is not None:
         return design.curve
-    one_key = len(design.grid) == 1 and not any(block.grid for block in design.also)
-    return next(iter(design.grid)) if one_key else None
+    if len(design.grid) != 1 or any(block.grid for block in design.also):
+        return None
+    ((key, values),) = design.grid.items()
+    return key if all(map(_is_number, values)) else None
 
 
 def _lines(arms: dict[str, Any], design: StudyDesign, over: str) -> dict[str, _Line]:

@@ -16,6 +16,7 @@ from scipy import stats
 EPISODES_ONLY = "evaluation episodes only"
 T_OVER_SEEDS = "t over seed means"
 TWO_LEVELS = "bootstrap of seeds, then episodes"
+ONE_SEED_SOMEWHERE = f"{TWO_LEVELS}; of some tasks one seed only"
 _ENOUGH_SEEDS = 5
 _RESAMPLES = 2000
 
@@ -84,7 +85,7 @@ def mean_over_tasks(tasks: Sequence[Task]) -> Estimate:
     if 1 < seeds < _ENOUGH_SEEDS:
         return Estimate(mean, *_t_interval(tasks, mean), T_OVER_SEEDS)
     low, high = _bootstrap(tasks, _mean_of)
-    return Estimate(mean, low, high, EPISODES_ONLY if seeds == 1 else TWO_LEVELS)
+    return Estimate(mean, low, high, _kind_of(tasks))
 
 
 def interquartile_mean_over_tasks(tasks: Sequence[Task]) -> Estimate:
@@ -98,7 +99,7 @@ def interquartile_mean_over_tasks(tasks: Sequence[Task]) -> Estimate:
     if 1 < seeds < _ENOUGH_SEEDS:
         return Estimate(mean, None, None, T_OVER_SEEDS)
     low, high = _bootstrap(tasks, _interquartile_mean_of)
-    return Estimate(mean, low, high, EPISODES_ONLY if seeds == 1 else TWO_LEVELS)
+    return Estimate(mean, low, high, _kind_of(tasks))
 
 
 class NamedScores(NamedTuple):
@@ -143,6 +144,14 @@ def interval_of_means(means: Sequence[float]) -> Estimate:
     if len(means) < 2:
         return Estimate(mean, None, None, EPISODES_ONLY)
     return Estimate(mean, *_t_interval([[scores_of([each]) for each in means]], mean), T_OVER_SEEDS)
+
+
+def _kind_of(tasks: Sequence[Task]) -> str:
+    """What a bootstrap of these tasks draws."""
+    seeds = {len(runs) for runs in tasks}
+    if seeds == {1}:
+        return EPISODES_ONLY
+    return ONE_SEED_SOMEWHERE if 1 in seeds else TWO_LEVELS
 
 
 def _check(tasks: Sequence[Task]) -> None:

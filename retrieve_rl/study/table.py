@@ -60,6 +60,14 @@ def summarize(ended: Sequence[Ended], design: StudyDesign) -> Summary:
 
 def in_design_order(summary: Mapping[str, Any], design: StudyDesign) -> Summary:
     """Tasks, arms and rows as the design names them, whatever order a file keeps them in."""
+    return {
+        task: arms_in_design_order(arms, design)
+        for task, arms in _ordered(summary, design.tasks).items()
+    }
+
+
+def arms_in_design_order(arms: Mapping[str, Any], design: StudyDesign) -> Summary:
+    """Arms, and the rows of each, as the design names them."""
     rows: dict[str, list[str]] = {}
     for block in design.blocks:
         combinations = itertools.product(*block.grid.values())
@@ -69,17 +77,14 @@ def in_design_order(summary: Mapping[str, Any], design: StudyDesign) -> Summary:
         ]
         for arm in block.arms:
             rows.setdefault(arm, []).extend(name or UNCHANGED for name in named)
-
-    def ordered(found: Mapping[str, Any], names: Sequence[str]) -> Summary:
-        return {name: found[name] for name in (*(n for n in names if n in found), *found)}
-
     return {
-        task: {
-            arm: below if "mean" in below else ordered(below, rows.get(arm, ()))
-            for arm, below in ordered(arms, list(rows)).items()
-        }
-        for task, arms in ordered(summary, design.tasks).items()
+        arm: below if "mean" in below else _ordered(below, rows.get(arm, ()))
+        for arm, below in _ordered(arms, list(rows)).items()
     }
+
+
+def _ordered(found: Mapping[str, Any], names: Sequence[str]) -> Summary:
+    return {name: found[name] for name in (*(n for n in names if n in found), *found)}
 
 
 def over_tasks(ended: Sequence[Ended]) -> Summary:

@@ -8,8 +8,10 @@ from xml.etree import ElementTree
 import pytest
 
 from retrieve_rl.errors import DataError
+from retrieve_rl.report.curves import curves_of_rows, mean_curve
 from retrieve_rl.report.write import write_report
 from retrieve_rl.results import RunResult, write_result
+from retrieve_rl.training.curve import read_metrics
 
 
 def numbers(mean, **more):
@@ -125,6 +127,43 @@ def test_markdown_says_what_the_json_says(written):
     assert "4 cells, 4 min of computing" in text and "| jax | 1.2 | 4 |" in text
     for link in re.findall(r"\]\((.*?)\)", text):
         assert (written[0].parent / link).exists(), link
+
+
+def test_a_row_has_one_curve_and_a_task_a_picture_of_its_own(study, tmp_path):
+    runs = tmp_path / "runs"
+    study["cells"] = [
+        cell("a", seed, task=task, settings={"k": k}, run=f"{task}-{k}-{seed}")
+        for task in ("easy", "hard")
+        for k in range(9)
+        for seed in (0, 1)
+    ]
+    for one in study["cells"]:
+        (runs / one["run"]).mkdir(parents=True)
+        log = [
+            {"step": step, "loss": 10.0 * one["seed"] + step} for step in (1, 2, 3 + one["seed"])
+        ]
+        text = "".join(json.dumps(line) + "\n" for line in log)
+        (runs / one["run"] / "metrics.jsonl").write_text(text)
+    rows = {f"a k={k}": [runs / f"easy-{k}-{seed}" for seed in (0, 1)] for k in range(9)}
+    drawn = curves_of_rows(rows)
+    assert drawn.note == "not drawn, to keep lines apart: a k=2, a k=6"
+    assert read_metrics(rows["a k=0"][0])[0] == {"step": 1, "loss": 1.0}
+    assert mean_curve([read_metrics(folder) for folder in rows["a k=0"]], "loss") == [
+        (1, 6.0),  # of 1 and 11
+        (2, 7.0),
+    ]
+    (tmp_path / "study.json").write_text(json.dumps(study))
+    _, _, *pictures = write_report([str(tmp_path / "study.json")], runs, tmp_path / "out")
+    assert {"curve-easy-loss.png", "curve-hard-loss.png"} <= {path.name for path in pictures}
+    assert "hard: not drawn" in (tmp_path / "out/report.md").read_text()
+
+
+def test_a_training_of_several_cells_counts_once(study, tmp_path):
+    seconds = {"train": 60.0, "evaluate": 30.0}
+    study["cells"] = [cell("a", 0, seconds=seconds), cell("a", 0, seconds=seconds)]
+    (tmp_path / "study.json").write_text(json.dumps(study))
+    write_report([str(tmp_path / "study.json")], tmp_path, tmp_path / "out")
+    assert "2 cells, 2 min of computing" in (tmp_path / "out/report.md").read_text()
 
 
 def test_pictures_are_whole_and_named(written):

@@ -46,6 +46,38 @@ def test_what_is_done_is_not_computed_again(go, steps_taken, tmp_path):
     assert len(steps_taken()) == 48
 
 
+def test_no_report_takes_the_place_of_a_larger_one():
+    names = {
+        Asked("a/memory-size.toml").report_name,
+        Asked("memory-size", preset="smoke").report_name,
+        Asked("memory-size", task="tasks/hopper-medium.toml", seed=0).report_name,
+        Asked("memory-size", settings=["train.steps=3"]).report_name,
+        Asked("memory-size", settings=["train.steps=4"]).report_name,
+    }
+    assert (
+        len(names) == 5
+        and {
+            "memory-size",
+            "memory-size-smoke",
+            "memory-size-hopper-medium-s0",
+        }
+        <= names
+    )
+
+
+def test_a_report_is_json(go, steps_taken, tmp_path):
+    with pytest.raises(UsageError, match="expected a name in .json"):
+        go(out=tmp_path / "figure.png")
+    assert steps_taken() == []
+
+
+def test_a_file_of_another_program_tells_nothing_of_time(go, dry, tmp_path):
+    foreign = tmp_path / "cells" / "quick" / "other" / "z-s0-0.json"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text('{"schema_version": 99}')
+    assert go()["failed"] == 0 and dry()["expected_from"] == 12
+
+
 def test_a_committed_cell_counts_on_another_machine(go, steps_taken, tmp_path):
     """The folder of cells alone is enough: no runs, other paths."""
     first = go()
@@ -131,7 +163,7 @@ def test_a_plan_writes_nothing_and_knows_the_time_where_it_can(go, dry, tmp_path
     go()
     more = dry(settings=["steps=3"])
     assert (more["done"], more["to_do"], more["expected_from"]) == (0, 12, 12)
-    assert more["expected_seconds"] == 12 * 61.0
+    assert more["expected_seconds"] == 12 * (1.0 + 3 * 30.0)  # 60 s were two steps
     assert dry(settings=["ends=badly"])["expected_seconds"] is None  # Another kind of cell.
     finished = dry()
     assert (finished["done"], finished["expected_seconds"]) == (12, 0.0)

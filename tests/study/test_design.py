@@ -1,12 +1,14 @@
 """Designs: validated whole, expanded in a fixed order, of either paper."""
 
+from dataclasses import replace
+
 import pytest
 
 from retrieve_rl.cli.papers import paper_of_task
 from retrieve_rl.config import named_files
 from retrieve_rl.errors import UsageError
 from retrieve_rl.study import design
-from retrieve_rl.study.design import load_design
+from retrieve_rl.study.design import StudyDesign, load_design
 
 DESIGN = """
 title = "T"
@@ -100,10 +102,21 @@ def test_a_table_called_like_a_preset_holds_for_it_alone(write):
     assert load_design(write(of_the_study)).seeds == [5]
 
 
-def test_settings_hold_everywhere_and_the_grid_wins(write):
-    grid = cells(load_design(write(DESIGN)), ["train.steps=3", "data.num_experts=9"])
+def test_settings_hold_everywhere_and_none_of_what_varies(write):
+    grid = cells(load_design(write(DESIGN)), ["train.steps=3"])
     assert {cell.config.train.steps for cell in grid} == {3}
     assert {cell.config.data.num_experts for cell in grid} == {3, 1}
+    with pytest.raises(UsageError, match=r"varies data\.num_experts; copy its TOML"):
+        cells(load_design(write(DESIGN)), ["data.num_experts=9"])
+
+
+def test_two_files_of_tasks_with_one_name_are_refused(stub):
+    def resolve(task, **choice):
+        return stub.resolve("easy", **choice)
+
+    two = StudyDesign(title="T", tasks=["a/easy.toml", "b/easy.toml"], arms=["plain"])
+    with pytest.raises(UsageError, match="two cells are called easy plain seed=0"):
+        design.cells(two, lambda task: replace(stub.PAPER, resolve=resolve))
 
 
 def test_text_and_lists_can_vary(write):

@@ -4,11 +4,13 @@ import pytest
 
 from retrieve_rl.study.design import Block, StudyDesign
 from retrieve_rl.study.figure import draw, figure_of
+from retrieve_rl.study.intervals import EPISODES_ONLY, T_OVER_SEEDS
 from retrieve_rl.study.themes import LIGHT, drawn_in
 
 
 def numbers(mean):
-    return {"mean": mean, "low": mean - 1.0, "high": mean + 0.5, "measure": "return_raw"}
+    ends = {"low": mean - 1.0, "high": mean + 0.5}
+    return {"mean": mean, **ends, "measure": "return_raw", "seeds": 1, "interval": EPISODES_ONLY}
 
 
 def design(**changes):
@@ -20,6 +22,7 @@ BARS = {"t": {"a": numbers(1.0), "b": numbers(3.0)}}
 LINES = {"t": {arm: {f"k={n}": numbers(float(n)) for n in (60, 1)} for arm in "ab"}}
 LEVEL = {"t": {"a": LINES["t"]["a"], "base": numbers(3.0)}}
 TEXT = {"t": {"a": {"k=x": numbers(1.0), "k=y": numbers(2.0)}}}
+LISTS = {"t": {"a": {"o.k=[1.0, 0.5]": numbers(1.0), "o.k=[1.0]": numbers(2.0)}}}
 TWO_KEYS = {"t": {"a": {"k=1 l=x": numbers(1.0), "k=2 l=x": numbers(1.0)}}}
 ALSO = {"t": {"a": {"k=1": numbers(1.0), "l=2": numbers(1.0), "as the arm": numbers(2.0)}}}
 
@@ -33,6 +36,7 @@ ALSO = {"t": {"a": {"k=1": numbers(1.0), "l=2": numbers(1.0), "as the arm": numb
         ({"t": {"a": {"k=1": numbers(1.0)}}}, {"grid": {"k": [60, 1]}}),
         (LEVEL, {"grid": {"k": [60, 1]}, "also": [Block(arms=["base"])]}),
         (TEXT, {"grid": {"k": ["x", "y"]}}),
+        (LISTS, {"grid": {"o.k": [[1.0, 0.5], [1.0]]}}),
         (TWO_KEYS, {"grid": {"k": [1, 2], "l": ["x"]}}),
         (ALSO, {"grid": {"k": [1]}, "also": [Block(arms=["a"], grid={"l": [2]})]}),
         ({}, {}),
@@ -84,6 +88,27 @@ def test_a_line_over_the_numbers_of_conditions():
     assert axis.get_xlabel() == "of it" and [
         t.get_text() for t in figure.legends[0].get_texts()
     ] == ["b", "a"]
+
+
+@pytest.mark.parametrize("values", [["x", "y"], [[1.0, 0.5], [1.0]], [True, False]])
+def test_what_is_no_number_has_bars(values):
+    rows = {f"o.k={value}": numbers(float(place)) for place, value in enumerate(values)}
+    with drawn_in(LIGHT):
+        figure = figure_of({"t": {"a": rows}}, design(grid={"o.k": values}), LIGHT)
+    (axis,) = figure.axes
+    assert [bar.get_width() for bar in axis.patches] == [0.0, 1.0]
+    assert [t.get_text() for t in axis.get_yticklabels()] == [f"a k={value}" for value in values]
+
+
+def test_the_title_says_what_finished_and_what_the_intervals_are_over():
+    def title(**changes):
+        summary = {"t": {"a": {**numbers(1.0), **changes}, "b": numbers(3.0)}}
+        with drawn_in(LIGHT):
+            figure = figure_of(summary, design(seeds=[0, 1, 2, 3]), LIGHT)
+        return figure.get_suptitle().splitlines()[1]
+
+    assert title() == "smoke, 1 seed, 95% intervals (evaluation episodes only)"
+    assert title(seeds=3, interval=T_OVER_SEEDS) == "smoke, 1 to 3 seeds, 95% intervals"
 
 
 def test_the_same_numbers_draw_the_same_bytes(tmp_path):

@@ -6,6 +6,7 @@ from scipy import stats
 
 from retrieve_rl.study.intervals import (
     EPISODES_ONLY,
+    ONE_SEED_SOMEWHERE,
     T_OVER_SEEDS,
     TWO_LEVELS,
     NamedScores,
@@ -52,6 +53,12 @@ def test_few_seeds_are_student_t_over_their_means(rng):
     assert (by_hand.low, by_hand.high) == pytest.approx((2 - 12.7062, 2 + 12.7062), abs=1e-4)
     assert interval_of_means([1.0, 3.0]) == by_hand
     assert interval_of_means([4.0]) == (4.0, None, None, EPISODES_ONLY)
+
+
+def test_what_was_drawn_is_said_where_only_some_tasks_have_several_seeds():
+    several = runs(*([float(seed), seed + 1.0] for seed in range(5)))
+    assert mean_over_tasks([runs([1.0, 2.0]), several]).of == ONE_SEED_SOMEWHERE
+    assert interquartile_mean_over_tasks([several]).of == TWO_LEVELS
 
 
 def test_tasks_are_weighed_alike_with_the_freedom_of_welch(rng):
