@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,12 +65,20 @@ def figure_of(summary: dict[str, Any], design: StudyDesign, theme: Theme) -> "Fi
             for axis in axes[0]
             for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
         }
-        figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=4)
+        columns = _legend_columns(named, figure.get_figwidth())
+        figure.set_figheight(figure.get_figheight() + 0.22 * (-(-len(named) // columns) - 1))
+        figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns)
     else:
         figure.supxlabel(measure, fontsize="medium")
     told = ", ".join([design.preset, *_told_intervals(summary)])
     figure.suptitle(f"{design.title}\n{told}", fontsize="medium")
     return figure
+
+
+def _legend_columns(labels: Iterable[str], inches: float) -> int:
+    """So many that no label is cut off: a letter takes a tenth of an inch, a handle six."""
+    widest = max(map(len, labels), default=0)
+    return max(1, min(4, int(10 * inches / (6 + widest))))
 
 
 def _flat(arms: dict[str, Any]) -> dict[str, _Numbers]:

@@ -111,6 +111,17 @@ def test_the_title_says_what_finished_and_what_the_intervals_are_over():
     assert title(seeds=3, interval=T_OVER_SEEDS) == "smoke, 1 to 3 seeds, 95% intervals"
 
 
+def test_no_label_of_the_legend_is_cut_off():
+    name = "a long name of an arm"
+    grid, arms = {"a.long_key": [1, 2]}, [name, "another " + name]
+    lines = {arm: {f"a.long_key={n}": numbers(float(n)) for n in (1, 2)} for arm in arms}
+    with drawn_in(LIGHT):
+        figure = figure_of({"t": lines}, design(arms=arms, grid=grid), LIGHT)
+        figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+
+
 def test_the_same_numbers_draw_the_same_bytes(tmp_path):
     for name in ("a.png", "b.png"):
         draw(BARS, design(), tmp_path / name)
