@@ -18,6 +18,7 @@ NO_GROUP = -1
 _BLOCK_ROWS = 4096
 _GROUP_ROWS = 32
 _QUERIES_AT_ONCE = 512
+_SAMPLED_ROWS = 1000
 _SPARE_GROUPS = 2
 """Groups looked at beyond k, against the rounding of the scores that choose them."""
 
@@ -40,8 +41,8 @@ class KeyBlocks(NamedTuple):
     Attributes:
       keys: the keys, and as one more column their squared distances to `center`.
       groups: the group of every row; NO_GROUP where none was given.
-      center: a point amid the keys. Scores are measured from it, for float32 would lose the
-        differences of keys that lie far from the origin compared with their spread.
+      center: a point amid the keys. Scores are of keys and queries less it, for float32 would lose
+        the differences of keys that lie far from the origin compared with their spread.
     """
 
     keys: Float[Array, "M R D+1"]
@@ -63,6 +64,9 @@ def nearest(
     in `not_from` excludes nothing. Where fewer keys are left than asked for, the rest of the
     result is -1.
 
+    All is float32: a squared distance far below 1e-7 of the keys' squared spread is not told from
+    others like it when the candidates are chosen. Scale columns to about the same spread.
+
     Raises:
       ValueError: the widths of keys and queries differ, `num_neighbors` < 1, or only one of
         `key_groups` and `not_from` is given.
@@ -78,7 +82,7 @@ def cut(keys: Float[Array, "N D"], key_groups: Int[Array, " N"] | None = None) -
     padding = -keys.shape[0] % rows
     if key_groups is None:
         key_groups = jnp.full(keys.shape[0], NO_GROUP)
-    center = _coarse_mean(keys)
+    center = _amid(keys)
     norms = jnp.sum((keys - center) ** 2, axis=-1)
     norms = jnp.pad(norms, (0, padding), constant_values=jnp.inf)
     keys = jnp.pad(keys, ((0, padding), (0, 0)))
@@ -117,22 +121,24 @@ def nearest_in_blocks(
     return Neighbors(*(part.reshape(-1, num_neighbors)[: queries.shape[0]] for part in found))
 
 
-def gather(values: Float[Array, "N V"], neighbors: Neighbors) -> Float[Array, "*B K V"]:
-    """The neighbors' rows of `values`; zeros where there is no neighbor."""
+def gather(values: Float[Array, "N ..."], neighbors: Neighbors) -> Float[Array, "..."]:
+    """The neighbors' rows of `values`, [*B, K, ...]; zeros where there is no neighbor."""
     if values.shape[0] == 0:
-        return jnp.zeros((*neighbors.indices.shape, values.shape[-1]), values.dtype)
+        return jnp.zeros((*neighbors.indices.shape, *values.shape[1:]), values.dtype)
     present = neighbors.indices >= 0
     rows = values[jnp.where(present, neighbors.indices, 0)]
-    return jnp.where(present[..., None], rows, 0)
+    return jnp.where(present.reshape(*present.shape, *(1 for _ in values.shape[1:])), rows, 0)
 
 
-def _coarse_mean(keys: Float[Array, "N D"]) -> Float[Array, " D"]:
-    """The mean, rounded to 1/128 of the largest key, so that whole numbers stay exact."""
+def _amid(keys: Float[Array, "N D"]) -> Float[Array, " D"]:
+    """The median of each column, over rows spread evenly: near most keys whatever a few are like.
+
+    It is one of the column's numbers, so that the differences of whole ones stay whole.
+    """
     if keys.shape[0] == 0:
         return jnp.zeros(keys.shape[1], keys.dtype)
-    _, exponent = jnp.frexp(jnp.max(jnp.abs(keys)))
-    grid = jnp.ldexp(jnp.ones((), keys.dtype), exponent - 7)
-    return jnp.round(jnp.mean(keys, axis=0) / grid) * grid
+    sample = keys[:: -(-keys.shape[0] // _SAMPLED_ROWS)]
+    return jnp.sort(sample, axis=0)[(sample.shape[0] - 1) // 2]
 
 
 def _search(
@@ -140,16 +146,17 @@ def _search(
 ) -> Neighbors:
     queries, hidden = asked
     num_blocks, rows = blocks.groups.shape
-    # With c the center, -|q - k|^2 = 2 (q - c).k - |k - c|^2 + what does not depend on k; the norm
-    # rides along as one more column of the product.
+    # With c the center, -|q - k|^2 = 2 (q - c).(k - c) - |k - c|^2 + what does not depend on k; the
+    # norm rides along as one more column of the product.
     centered = queries - blocks.center
     augmented = jnp.concatenate([2.0 * centered, -jnp.ones((queries.shape[0], 1))], axis=-1)
+    center = jnp.append(blocks.center, 0.0)
 
     def best_of_groups(
         _: None, block: tuple[Float[Array, "R D+1"], Int[Array, " R"]]
     ) -> tuple[None, Float[Array, "B W"]]:
         keys, groups = block
-        scores = augmented @ keys.T  # [B, R]
+        scores = augmented @ (keys - center).T  # [B, R]
         if hidden.shape[1]:
             scores = jnp.where(_is_hidden(groups[None], hidden), -jnp.inf, scores)
         # A group's rows lie a stride apart, so that the maximum runs along contiguous memory.

@@ -203,3 +203,33 @@ def test_gather_reads_rows_and_zeros():
 def test_questions_that_make_no_sense(keys, queries, num_neighbors, groups, message):
     with pytest.raises(ValueError, match=message):
         nearest(keys, queries, num_neighbors, **groups)
+
+
+@pytest.mark.parametrize(
+    "offset, share",
+    [(1e4, 1.0), (3e4, 1.0), (1e6, 1.0), (-999_999.0, 0.01)],
+    ids=["far", "farther", "a column of a million", "a mark for what is missing"],
+)
+def test_keys_far_from_the_origin_lose_no_neighbor(rng, offset, share):
+    """A common offset, or a number that stands for nothing in a few rows."""
+    keys = rng.normal(size=(3000, 8))
+    columns = slice(None) if abs(offset) < 1e5 else slice(0, 1)
+    keys[: int(share * len(keys)), columns] += offset
+    keys = keys.astype(np.float32)
+    asked = keys[-200:]
+    found = np.asarray(nearest(jnp.asarray(keys), jnp.asarray(asked), 10).indices)
+    exact = np.sum(
+        (asked[:, None].astype(np.float64) - keys[None].astype(np.float64)) ** 2, axis=-1
+    )
+    tenth = np.sort(exact, axis=1)[:, 9:10]
+    near = np.take_along_axis(exact, found, axis=1) <= tenth * (1 + 1e-6)
+    assert near.mean() == 1.0
+
+
+def test_rows_of_numbers_are_gathered_like_rows_of_vectors():
+    found = Neighbors(jnp.array([[2, -1], [0, 1]]), jnp.zeros((2, 2)))
+    np.testing.assert_array_equal(gather(jnp.array([5.0, 6.0, 7.0]), found), [[7, 0], [5, 6]])
+    boards = jnp.arange(12.0).reshape(3, 2, 2)
+    assert gather(boards, found).shape == (2, 2, 2, 2)
+    np.testing.assert_array_equal(gather(boards, found)[1, 1], boards[1])
+    assert gather(jnp.zeros((0,)), found).shape == (2, 2)
