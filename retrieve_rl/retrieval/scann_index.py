@@ -16,6 +16,7 @@ from retrieve_rl.retrieval.inner_product import extended_queries, squared_distan
 from retrieve_rl.retrieval.keys import check_finite
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.retrieval.scann_config import ScannParameters, config_text
+from retrieve_rl.retrieval.scann_kernels import fastest_kernels
 from retrieve_rl.retrieval.scann_learning import ORIGIN_FILE
 from retrieve_rl.types import Array
 
@@ -143,15 +144,22 @@ class ScannIndex:
         asked = min(num_neighbors, self.num_keys)
         # One large batch a core: its queries share every leaf they read.
         batch_size = -(-len(queries) // (os.cpu_count() or 1))
-        search = self.searcher.search_batched_parallel
+
+        def search(*arguments: Any) -> tuple[np.ndarray, np.ndarray]:
+            with fastest_kernels():
+                found: tuple[np.ndarray, np.ndarray] = self.searcher.search_batched_parallel(
+                    *arguments, batch_size
+                )
+            return found
+
         if self.parameters.num_leaves == 0:
-            indices, distances = search(queries, asked, None, None, batch_size)
+            indices, distances = search(queries, asked, None, None)
         else:
             queries = queries - self.origin
             reordering = max(self.reordering_num_neighbors, 2 * asked)
             leaves = self._leaves(asked)
             extended = extended_queries(queries)
-            indices, products = search(extended, asked, reordering, leaves, batch_size)
+            indices, products = search(extended, asked, reordering, leaves)
             distances = squared_distances(queries, products)
         return _padded(np.asarray(indices), np.asarray(distances), num_neighbors)
 
