@@ -72,18 +72,18 @@ def block_widths(variances: Float[Array, " D"], count: int) -> tuple[int, ...]:
     floor = 1e-9 * float(np.max(variances)) + np.finfo(np.float64).tiny
     log_sums = np.concatenate([[0.0], np.cumsum(np.log(np.maximum(variances, floor)))])
 
-    def error(start: int, stop: int) -> float:
-        m = stop - start
-        return m * math.exp((log_sums[stop] - log_sums[start]) / m) * CODEWORDS ** (-2 / m)
-
     best = np.full((count + 1, width + 1), np.inf)
     came_from = np.zeros((count + 1, width + 1), np.int64)
     best[0, 0] = 0.0
+    errors = np.full((width + 1, width + 1), np.inf)
+    for stop in range(1, width + 1):
+        m = stop - np.arange(stop)
+        mean_log = (log_sums[stop] - log_sums[:stop]) / m
+        errors[:stop, stop] = m * np.exp(mean_log) * CODEWORDS ** (-2 / m)
     for block in range(1, count + 1):
-        for stop in range(block, width + 1):
-            totals = [best[block - 1, start] + error(start, stop) for start in range(stop)]
-            came_from[block, stop] = start = int(np.argmin(totals))
-            best[block, stop] = totals[start]
+        totals = best[block - 1][:, None] + errors  # [start, stop]
+        came_from[block] = np.argmin(totals, axis=0)
+        best[block] = totals[came_from[block], np.arange(width + 1)]
     widths: list[int] = []
     stop = width
     for block in range(count, 0, -1):
