@@ -68,6 +68,10 @@ class Reporter:
             yield lambda tally: print(_told(title, total, tally), file=sys.stderr, flush=True)
 
 
+SILENT = Reporter(verbosity=-1)
+"""For callers that want to hear nothing."""
+
+
 @contextmanager
 def _live(title: str, total: int) -> Iterator[Callable[[Tally], None]]:
     from rich.console import Console, Group

@@ -194,7 +194,10 @@ def _index_matrix(
         raise UsageError("build-index needs --keys FILE.npy and --out DIR, or --task NAME")
     if growth.to or growth.positions or len(growth.add or ()) > 1:
         raise UsageError("--to, --positions and several --add are of games: with --task NAME")
-    if growth.add and (own.index != "auto" or dry_run or force):
+    plain = OwnKeys()
+    chosen = ("index", "recall", "reorder", "shard_rows")
+    own_choice = any(getattr(own, name) != getattr(plain, name) for name in chosen)
+    if growth.add and (own_choice or dry_run or force):
         raise UsageError("--add takes its choices from the index it adds to")
     from retrieve_rl.retrieval import build, resources
     from retrieve_rl.signals import stop_on_signals
@@ -213,13 +216,17 @@ def _index_matrix(
     with stop_on_signals() as stop:
         reporter = output.reporter
         if growth.add:
-            report = build.add_to_memory(growth.add[0], rows, out, reporter=reporter, stop=stop)
+            limit = options.max_memory
+            report = build.add_to_memory(
+                growth.add[0], rows, out, max_memory=limit, reporter=reporter, stop=stop
+            )
         else:
             report = build.build_memory(
                 rows, out, options, reporter=reporter, stop=stop, force=force
             )
     _print(report, out, output)
     check_recall(report["recall_at_10"], report["wanted_recall"])
+    check_recall(report.get("added_recall_at_10", 1.0), report["wanted_recall"])
 
 
 def _read(keys: Path, values: Path | None, groups: Path | None) -> "Rows":

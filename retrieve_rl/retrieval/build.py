@@ -9,7 +9,7 @@ from typing import Any
 
 from retrieve_rl import artifacts
 from retrieve_rl.errors import DataError, UsageError
-from retrieve_rl.progress import Reporter
+from retrieve_rl.progress import SILENT, Reporter
 from retrieve_rl.retrieval import resources
 from retrieve_rl.retrieval.index import Choice, Kind, choose
 from retrieve_rl.retrieval.memory import Memory, open_memory
@@ -21,7 +21,7 @@ from retrieve_rl.retrieval.scann_config import Reorder
 from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.retrieval.shard_builds import ShardBuilds
 from retrieve_rl.retrieval.tuning import searched_like, tune
-from retrieve_rl.signals import StopRequest
+from retrieve_rl.signals import UNASKED, StopRequest
 
 Report = dict[str, Any]
 
@@ -45,13 +45,16 @@ class IndexOptions:
     max_memory: float | None = None
 
 
+DEFAULT_OPTIONS = IndexOptions()
+
+
 def build_memory(
     rows: Rows,
-    out: Path,
-    options: IndexOptions,
+    out: Path | str,
+    options: IndexOptions = DEFAULT_OPTIONS,
     *,
-    reporter: Reporter,
-    stop: StopRequest,
+    reporter: Reporter = SILENT,
+    stop: StopRequest = UNASKED,
     force: bool = False,
 ) -> Report:
     """Builds the memory of `rows` at `out` and returns the report in its manifest.
@@ -66,11 +69,11 @@ def build_memory(
       Interrupted: a signal asked to stop; the shards so far are kept.
     """
     check(rows)
+    out = Path(out)
     choice = choose(len(rows.keys), options.kind)
     reporter.say(f"{choice.kind} index: {choice.reason}")
     need = _need(rows, choice, options)
     reporter.say(f"it will take {need}")
-    resources.check(need, out, options.max_memory)
     beside = {**digests_beside_keys(rows), "options": _digest_of(options)}
     work = out.with_name(f".{out.name}.shards")
     with artifacts.lock(out):
@@ -78,6 +81,7 @@ def build_memory(
             _check_replaceable(out)
         elif out.exists():
             return _finished(out, work, {**beside, "keys": digest_of(rows.keys)})
+        resources.check(need, out, options.max_memory, written=resources.bytes_in(work))
         began = time.perf_counter()
         builds = ShardBuilds(work, choice.kind, options.reorder, options.shard_rows)
         built = builds.run(rows, reporter, stop)
@@ -107,31 +111,40 @@ def build_memory(
 
 
 def add_to_memory(
-    parent: Path,
+    parent: Path | str,
     rows: Rows,
-    out: Path,
+    out: Path | str,
     *,
     made_from: Mapping[str, str] | None = None,
-    reporter: Reporter,
-    stop: StopRequest,
+    max_memory: float | None = None,
+    reporter: Reporter = SILENT,
+    stop: StopRequest = UNASKED,
 ) -> Report:
     """Writes a version of the memory at `parent` that also holds `rows`; returns its report.
 
     The old rows keep their numbers, the new ones follow. Nothing old is built again or copied: both
     versions own the same files, and `parent` stays as it is. The new rows make shards of their own,
-    searched as deeply as the old ones. The recall in the report is still the parent's. New rows
-    without halves are in neither half of a memory that has two.
+    searched as deeply as the old ones; where no old one is of ScaNN, tuned for the parent's wanted
+    recall. The report's `recall_at_10` is still the parent's, `added_recall_at_10` that of the new
+    rows' shards. New rows without halves are in neither half of a memory that has two.
 
     Work that is done is not done again, and goes on where it was broken off.
 
     Args:
       made_from: name -> digest of what the rows come from, for the manifest.
+      max_memory: as in `IndexOptions`.
 
     Raises:
       DataError: as `build_memory`, or width, columns or groups are not those of the parent.
-      UsageError: something else lies at `out`.
+      ResourceError: memory or disk will not suffice.
+      UsageError: something else lies at `out`, or it is inside of the parent.
     """
     check(rows)
+    parent, out = Path(parent), Path(out)
+    if parent.resolve() in out.resolve().parents:
+        raise UsageError(
+            f"{out} is inside of {parent}, whose files are listed: choose another --out"
+        )
     memory = open_memory(parent)
     _check_fits(memory, rows)
     beside = {**(made_from or {}), **digests_beside_keys(rows), "parent": memory.manifest.digest}
@@ -142,19 +155,26 @@ def add_to_memory(
     choice = choose(len(rows.keys))
     reporter.say(f"{choice.kind} shard for the new rows: {choice.reason}")
     options = IndexOptions(reorder=_reorder_of(memory))
-    resources.check(_need(rows, choice, options), out)
+    need = _need(rows, choice, options)
+    resources.check(need, out, max_memory, written=resources.bytes_in(work))
     with artifacts.lock(out):
         began = time.perf_counter()
         first_row = memory.index.num_keys
         builds = ShardBuilds(work, choice.kind, options.reorder, options.shard_rows, first_row)
         built = builds.run(rows, reporter, stop)
-        added = searched_like(memory.index, built.index)
+        wanted = memory.manifest.metadata["report"]["wanted_recall"]
+        alone = searched_like(memory.index, built.index.shifted(-first_row))
+        if choice.kind == "scann" and not memory.index.has_scann:
+            reporter.say(f"tuning for recall {wanted:g}")
+            alone = tune(alone, built.test, wanted, stop)
+        added = alone.shifted(first_row)
         index = replace(memory.index, shards=(*memory.index.shards, *added.shards))
         report = {
             **memory.manifest.metadata["report"],
             "num_keys": index.num_keys,
             "num_shards": len(index.shards),
             "added_rows": len(rows.keys),
+            "added_recall_at_10": built.test.recall(alone)[0],
         }
         timings = {
             **memory.manifest.metadata.get("timings", {}),

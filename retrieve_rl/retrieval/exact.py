@@ -54,9 +54,10 @@ class ExactIndex:
         np.save(folder / FILE_NAME, keys, allow_pickle=False)
 
     @classmethod
-    def load(cls, folder: Path) -> "ExactIndex":
+    def load(cls, folder: Path, key_groups: Int[Array, " N"] | None = None) -> "ExactIndex":
         """Reads what `save` wrote; the caller has verified the files."""
-        return cls.build(np.load(folder / FILE_NAME, mmap_mode="r", allow_pickle=False))
+        keys = np.load(folder / FILE_NAME, mmap_mode="r", allow_pickle=False)
+        return cls.build(keys, key_groups)
 
 
 _cut = jax.jit(cut)

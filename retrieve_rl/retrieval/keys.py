@@ -18,6 +18,8 @@ from retrieve_rl.types import Array
 KIND = "keys"
 FILE_NAME = "keys.npy"
 CHUNK_ROWS = 262_144
+_LARGEST = 1e15
+"""Of a number in a key; the sum of its squares over any width is then far below float32's end."""
 
 EncodeFn = Callable[[int, int], Float[Array, "R D"]]
 
@@ -44,14 +46,32 @@ def check_shape(keys: np.ndarray, name: str) -> None:
 
 
 def check_finite(keys: Float[Array, "R D"], name: str, *, first_row: int = 0) -> None:
-    """Raises DataError, with the first offending row, where a key is NaN or infinite.
+    """Raises DataError, with the first offending row, where a key is NaN, infinite or so large that
+    a squared distance would be.
 
-    ScaNN ends the process at a NaN in its keys and answers a NaN query with rows of zeros.
+    ScaNN ends the process at such a key and answers such a query with rows of zeros.
     """
-    finite = np.isfinite(keys).all(axis=1)
-    if not finite.all():
-        row = first_row + int(np.argmin(finite))
-        raise DataError(f"{name} is not finite in row {row}; remove that row or mend it")
+    good = (np.abs(keys) <= _LARGEST).all(axis=1)
+    if not good.all():
+        row = first_row + int(np.argmin(good))
+        found = "is not finite" if not np.isfinite(keys[row - first_row]).all() else "is too large"
+        raise DataError(f"{name} {found} in row {row}; remove that row or mend it")
+
+
+def as_queries(queries: Float[Array, "B D"], dim: int) -> Float[np.ndarray, "B D"]:
+    """float32 queries on the host, for an index of width `dim`.
+
+    Raises:
+      ValueError: another shape.
+      DataError: see `check_finite`.
+    """
+    found = np.asarray(queries)
+    if found.ndim != 2:
+        raise ValueError(f"queries have shape {found.shape}; expected [B, {dim}]")
+    if found.shape[1] != dim:
+        raise ValueError(f"keys have width {dim}, queries {found.shape[1]}")
+    check_finite(found, "the query matrix")
+    return found.astype(np.float32, copy=False)
 
 
 @contextmanager

@@ -8,10 +8,12 @@ from jaxtyping import Float, Int
 
 from retrieve_rl import artifacts
 from retrieve_rl.errors import DataError
+from retrieve_rl.retrieval.exact import ExactIndex
 from retrieve_rl.retrieval.groups import without_groups
+from retrieve_rl.retrieval.keys import as_queries
 from retrieve_rl.retrieval.memory_files import GROUPS, KIND, open_shard
-from retrieve_rl.retrieval.neighbors import Neighbors
-from retrieve_rl.retrieval.sharded import ShardedIndex
+from retrieve_rl.retrieval.neighbors import NO_GROUP, Neighbors
+from retrieve_rl.retrieval.sharded import Shard, ShardedIndex, nearest_of, renumber
 from retrieve_rl.retrieval.values import Column, open_columns
 from retrieve_rl.types import Array
 
@@ -43,24 +45,26 @@ class Memory:
         return replace(self.index, shards=shards)
 
 
-def open_memory(path: Path) -> Memory:
+def open_memory(path: Path | str) -> Memory:
     """Verifies every byte at `path`, then opens it; keys of an exact index are read into memory.
 
     Raises:
       DataError: not a memory, or changed since it was written.
     """
+    path = Path(path)
     manifest = artifacts.verify(path, kind=KIND)
     facts = manifest.metadata
+    segments = [f"{number:05d}" for number in range(facts["num_segments"])]
+    columns = open_columns([path / GROUPS / name for name in segments if facts["has_groups"]])
+    groups = columns.get(GROUPS)
     shards = tuple(
-        open_shard(path / "shards" / f"{number:05d}", shard, facts["dim"])
+        open_shard(path / "shards" / f"{number:05d}", shard, facts["dim"], groups)
         for number, shard in enumerate(facts["shards"])
     )
-    segments = [f"{number:05d}" for number in range(facts["num_segments"])]
-    groups = open_columns([path / GROUPS / name for name in segments if facts["has_groups"]])
     return Memory(
         index=ShardedIndex(shards),
         values=open_columns([path / "values" / name for name in segments]),
-        groups=groups.get(GROUPS),
+        groups=groups,
         manifest=manifest,
     )
 
@@ -79,7 +83,8 @@ def retrieve(
     there is no neighbor.
 
     Raises:
-      DataError: `not_from` is given and the memory has no groups, or a query is not finite.
+      ValueError: queries of another shape, or not a row of `not_from` for each.
+      DataError: a query is not finite; `not_from` is given and the memory has no groups.
     """
     neighbors = search(memory, memory.index, queries, num_neighbors, not_from=not_from)
     indices = np.asarray(neighbors.indices)
@@ -99,14 +104,46 @@ def search(
         return index.search(queries, num_neighbors)
     if memory.groups is None:
         raise DataError("the memory has no groups to hide: build it with the groups of its rows")
-    queries, not_from = np.asarray(queries), np.asarray(not_from)
+    queries, not_from = as_queries(queries, index.dim), np.asarray(not_from)
+    if not_from.ndim != 2 or len(not_from) != len(queries):
+        raise ValueError(f"not_from has shape {not_from.shape}; expected [{len(queries)}, G]")
+    hiding = [shard for shard in index.shards if shard.groups is not None]
+    others = tuple(shard for shard in index.shards if shard.groups is None)
+    answers = [_hiding(shard, queries, num_neighbors, not_from) for shard in hiding]
+    if others:
+        rest = replace(index, shards=others)
+        answers.append(_over_fetched(memory.groups, rest, queries, num_neighbors, not_from))
+    return nearest_of(answers, len(queries), num_neighbors)
+
+
+def _hiding(
+    shard: Shard,
+    queries: Float[np.ndarray, "B D"],
+    num_neighbors: int,
+    not_from: Int[np.ndarray, "B G"],
+) -> Neighbors:
+    """The answer of an exact shard, whose search leaves the groups out."""
+    assert isinstance(shard.index, ExactIndex) and shard.groups is not None
+    places = np.searchsorted(shard.groups, not_from).clip(max=len(shard.groups) - 1)
+    hidden = np.where(shard.groups[places] == not_from, places, NO_GROUP).astype(np.int32)
+    return renumber(shard.index.search(queries, num_neighbors, not_from=hidden), shard.rows)
+
+
+def _over_fetched(
+    all_groups: Column,
+    index: ShardedIndex,
+    queries: Float[np.ndarray, "B D"],
+    num_neighbors: int,
+    not_from: Int[np.ndarray, "B G"],
+) -> Neighbors:
+    """The answer of shards that cannot leave groups out: ever more rows, until enough are left."""
     indices = np.full((len(queries), num_neighbors), -1, np.int32)
     distances = np.full((len(queries), num_neighbors), np.inf, np.float32)
     pending = np.arange(len(queries))
     fetched = min(num_neighbors + _SPARE, index.num_keys)
     while len(pending):
         found = index.search(queries[pending], fetched)
-        groups = memory.groups.take(np.asarray(found.indices))
+        groups = all_groups.take(np.asarray(found.indices))
         kept = without_groups(found, groups, not_from[pending], num_neighbors)
         indices[pending], distances[pending] = kept
         if fetched == index.num_keys:

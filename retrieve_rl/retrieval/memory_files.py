@@ -19,28 +19,39 @@ from retrieve_rl.retrieval.rows import Rows
 from retrieve_rl.retrieval.scann_config import ScannParameters
 from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.retrieval.sharded import Shard, ShardedIndex
-from retrieve_rl.retrieval.values import write_segment
+from retrieve_rl.retrieval.values import Column, write_segment
 
 KIND = "index"
 ROWS_NAME = "rows.npy"
 GROUPS = "groups"
 
 
-def open_shard(folder: Path, facts: dict[str, Any], dim: int) -> Shard:
-    """A shard as its `facts` (see `describe_shard`) say; the caller has verified its files."""
+def open_shard(
+    folder: Path, facts: dict[str, Any], dim: int, groups: Column | None = None
+) -> Shard:
+    """A shard as its `facts` (see `describe_shard`) say; the caller has verified its files.
+
+    An exact one can hide groups, where those of all rows are given.
+    """
     rows: int | np.ndarray = facts["first_row"]
     if rows is None:
         rows = np.load(folder / ROWS_NAME, allow_pickle=False)
     if facts["kind"] == "exact":
-        return Shard(ExactIndex.load(folder / "index"), rows, facts["half"])
-    index = ScannIndex.load(
+        if groups is None:
+            return Shard(ExactIndex.load(folder / "index"), rows, facts["half"])
+        own = np.arange(rows, rows + facts["num_keys"]) if isinstance(rows, int) else rows
+        # As places, for they fit into the 32 bits that jax has for a whole number.
+        different, places = np.unique(groups.take(own), return_inverse=True)
+        index = ExactIndex.load(folder / "index", places.astype(np.int32))
+        return Shard(index, rows, facts["half"], different)
+    scann = ScannIndex.load(
         folder / "index",
         ScannParameters.model_validate_json(artifacts.to_json(facts["parameters"])),
         facts["num_keys"],
         dim,
     )
     search = ("num_leaves_to_search", "reordering_num_neighbors")
-    searched = index.searching(**{name: facts[name] for name in search})
+    searched = scann.searching(**{name: facts[name] for name in search})
     return Shard(searched, rows, facts["half"])
 
 

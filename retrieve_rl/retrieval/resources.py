@@ -47,24 +47,31 @@ def need_of(num_keys: int, dim: int, kind: Kind, reorder: Reorder, *, value_byte
     return Need(_PROCESS + _TUNING + memory, num_keys * (kept + codes + leaf) + value_bytes)
 
 
-def check(need: Need, folder: Path, max_memory: float | None = None) -> None:
+def check(need: Need, folder: Path, max_memory: float | None = None, *, written: int = 0) -> None:
     """Raises ResourceError where the memory or the disk under `folder` will not suffice.
 
-    `max_memory`, in bytes, takes the place of what the machine has free.
+    Args:
+      max_memory: bytes, in place of what the machine has free.
+      written: bytes of the disk's need that lie there already, of a build that was broken off.
     """
     limit = max_memory if max_memory is not None else available_memory()
     if limit is not None and need.memory > limit:
         raise ResourceError(
-            f"the index needs about {need.memory / GIB:.1f} GiB of memory, {limit / GIB:.1f} GiB"
+            f"the index needs about {need.memory / GIB:.2g} GiB of memory, {limit / GIB:.2g} GiB"
             " are allowed: reorder with int8, index fewer keys, or raise --max-memory"
         )
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(existing).free
-    if need.disk > free:
+    if need.disk - written > free:
         raise ResourceError(
-            f"the index needs about {need.disk / GIB:.1f} GiB under {existing}, {free / GIB:.1f}"
+            f"the index needs about {need.disk / GIB:.2g} GiB under {existing}, {free / GIB:.2g}"
             " GiB are free: free space, or choose another --out"
         )
+
+
+def bytes_in(folder: Path) -> int:
+    """Of all files below it; 0 where there is no such folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def available_memory() -> float | None:

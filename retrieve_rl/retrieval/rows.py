@@ -41,6 +41,8 @@ def check(rows: Rows) -> None:
     if rows.groups is not None and rows.groups.min() < 0:
         row = int(np.argmin(rows.groups))
         raise DataError(f"groups hold {rows.groups[row]} in row {row}; expected 0 or more")
+    if rows.second_half is not None and rows.second_half.dtype != bool:
+        raise DataError(f"second_half holds {rows.second_half.dtype}; expected bool")
     if rows.second_half is not None and len(np.unique(rows.second_half)) < 2:
         raise DataError("all rows are in one half: two halves need two groups at least")
 

@@ -1,14 +1,15 @@
 """Several indexes that answer as one, merged exactly."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from retrieve_rl.retrieval.index import StoredIndex
-from retrieve_rl.retrieval.keys import check_finite
+from retrieve_rl.retrieval.keys import as_queries
 from retrieve_rl.retrieval.neighbors import Neighbors
+from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.types import Array
 
 
@@ -21,11 +22,14 @@ class Shard:
       rows: the row of the whole that each of its own rows is: the number of the first where they
         follow one another, else an array of them.
       half: 0 or 1 where the rows were split into two halves by group.
+      groups: of its rows, sorted, where its index knows them by their places here and can hide
+        them.
     """
 
     index: StoredIndex
     rows: int | Int[np.ndarray, " N"] = 0
     half: int | None = None
+    groups: Int[np.ndarray, " G"] | None = None
 
     def search(self, queries: Float[Array, "B D"], num_neighbors: int) -> Neighbors:
         """As the index does, in row numbers of the whole."""
@@ -50,6 +54,14 @@ class ShardedIndex:
     def dim(self) -> int:
         return self.shards[0].index.dim
 
+    @property
+    def has_scann(self) -> bool:
+        return any(isinstance(shard.index, ScannIndex) for shard in self.shards)
+
+    def shifted(self, by: int) -> "ShardedIndex":
+        """Its rows have other numbers in the whole."""
+        return ShardedIndex(tuple(replace(shard, rows=shard.rows + by) for shard in self.shards))
+
     def search(self, queries: Float[Array, "B D"], num_neighbors: int) -> Neighbors:
         """The `num_neighbors` nearest of the shards' answers, nearest first; host arrays.
 
@@ -57,10 +69,10 @@ class ShardedIndex:
         once a core for the whole batch.
 
         Raises:
+          ValueError: queries of another shape.
           DataError: a query is not finite.
         """
-        queries = np.asarray(queries)
-        check_finite(queries, "the query matrix")
+        queries = as_queries(queries, self.dim)
         answers = (shard.search(queries, num_neighbors) for shard in self.shards)
         return nearest_of(answers, len(queries), num_neighbors)
 

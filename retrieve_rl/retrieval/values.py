@@ -19,7 +19,8 @@ class Column:
     """One array of values, cut into segments of consecutive rows; nothing is copied to open it.
 
     Attributes:
-      segments: arrays that differ in their number of rows only.
+      segments: arrays that differ in their number of rows and, where they hold whole numbers, in
+        their width only.
     """
 
     segments: tuple[np.ndarray, ...]
@@ -30,7 +31,8 @@ class Column:
     def take(self, indices: Int[Array, "*B"]) -> np.ndarray:
         """The rows at `indices`, shape [*B, ...]; zeros where the index is -1."""
         first = self.segments[0]
-        taken = np.zeros((*indices.shape, *first.shape[1:]), first.dtype)
+        dtype = np.result_type(*self.segments)  # wide enough for the numbers of all
+        taken = np.zeros((*indices.shape, *first.shape[1:]), dtype)
         start = 0
         for segment in self.segments:
             here = (indices >= start) & (indices < start + len(segment))

@@ -1,6 +1,7 @@
 """Memories on disk: values, hidden groups, halves, growth, and what is refused."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from retrieve_rl import artifacts
 from retrieve_rl.errors import DataError, Interrupted, ResourceError, UsageError
 from retrieve_rl.progress import Reporter
-from retrieve_rl.retrieval import shard_builds
+from retrieve_rl.retrieval import resources, shard_builds
 from retrieve_rl.retrieval.build import (
     IndexOptions,
     add_to_memory,
@@ -18,7 +19,7 @@ from retrieve_rl.retrieval.build import (
 )
 from retrieve_rl.retrieval.groups import second_half
 from retrieve_rl.retrieval.memory import open_memory, retrieve
-from retrieve_rl.retrieval.rows import Rows
+from retrieve_rl.retrieval.rows import Rows, bytes_beside_keys
 from retrieve_rl.signals import StopRequest
 
 SILENT = Reporter(verbosity=-1)
@@ -88,6 +89,94 @@ def test_hiding_groups_gives_what_exact_search_without_them_gives(games, tmp_pat
         distances = np.sum((games.keys - games.keys[row]) ** 2, axis=1)
         distances[np.isin(games.groups, groups)] = np.inf
         np.testing.assert_array_equal(neighbors.indices[row], np.argsort(distances)[:40])
+
+
+def test_groups_are_hidden_from_all_shards_alike(games, tmp_path):
+    """ScaNN shards are asked for more rows, exact ones leave the groups out: one answer."""
+    build(games, tmp_path / "scann", kind="scann", wanted_recall=1.0, reorder="float32")
+    wide = (games.groups.astype(np.int64) + 2**40)[:300]
+    more = {name: column[:300] for name, column in games.values.items()}
+    new = Rows(games.keys[:300] + np.float32(0.01), more, wide)
+    report = add(tmp_path / "scann", new, tmp_path / "grown")
+    assert report["added_recall_at_10"] == 1.0
+    memory = open_memory(str(tmp_path / "grown"))
+    assert [shard.groups is None for shard in memory.index.shards] == [True, False]
+    groups = np.concatenate([games.groups, wide])
+    keys = np.concatenate([games.keys, new.keys])
+    hidden = np.stack([games.groups[:50], wide[:50]], axis=1)
+    neighbors, _ = retrieve(memory, games.keys[:50], 20, not_from=hidden)
+    for row, own in enumerate(hidden):
+        distances = np.sum((keys - keys[row]) ** 2, axis=1)
+        distances[np.isin(groups, own)] = np.inf
+        reach = np.sort(distances)[19] * 1.001
+        assert np.mean(distances[neighbors.indices[row]] <= reach) >= 0.9  # ScaNN may miss one
+        new = np.flatnonzero(distances < 0.98 * reach)
+        assert set(new[new >= 1500]) <= set(neighbors.indices[row])
+
+
+def test_groups_of_another_width_stay_the_numbers_they_are(games, tmp_path):
+    build(games._replace(groups=games.groups.astype(np.int8)), tmp_path / "m")
+    far = Rows(
+        games.keys[:5] + np.float32(9),
+        {k: v[:5] for k, v in games.values.items()},
+        np.full(5, 1000),
+    )
+    add(tmp_path / "m", far, tmp_path / "n")
+    memory = open_memory(tmp_path / "n")
+    assert memory.groups.take(np.array([0, 1504])).tolist() == [0, 1000]
+    found, _ = retrieve(memory, far.keys, 3, not_from=np.full((5, 1), 1000))
+    assert np.all(found.indices < 1500)
+
+
+def test_many_rows_added_to_an_exact_memory_are_tuned(tmp_path, rng, monkeypatch):
+    monkeypatch.setattr("retrieve_rl.retrieval.index.EXACT_UP_TO", 2000)
+    build(Rows(rng.normal(size=(500, 12)).astype(np.float32)), tmp_path / "m", wanted_recall=0.9)
+    new = Rows(rng.normal(size=(6000, 12)).astype(np.float32))
+    report = add(tmp_path / "m", new, tmp_path / "n")
+    assert report["recall_at_10"] == 1.0 and 0.9 <= report["added_recall_at_10"] < 1.0
+    old, added = open_memory(tmp_path / "n").index.shards
+    assert added.rows == 500 and added.index.num_keys == 6000 and old.index.num_keys == 500
+
+
+@pytest.mark.parametrize(
+    "queries, not_from, message",
+    [
+        (np.zeros(6, np.float32), None, r"queries have shape \(6,\)"),
+        (np.zeros((2, 5), np.float32), None, "keys have width 6, queries 5"),
+        (np.zeros((2, 6)), np.zeros(2, int), r"not_from has shape \(2,\); expected \[2, G\]"),
+        (np.zeros((2, 6)), np.zeros((3, 1), int), r"not_from has shape \(3, 1\)"),
+    ],
+)
+def test_questions_of_another_shape_are_refused(games, tmp_path, queries, not_from, message):
+    build(games, tmp_path / "m")
+    with pytest.raises(ValueError, match=message):
+        retrieve(open_memory(tmp_path / "m"), queries, 2, not_from=not_from)
+
+
+def test_a_version_does_not_go_into_the_one_it_grows_from(games, tmp_path):
+    build(games, tmp_path / "m")
+    with pytest.raises(UsageError, match="is inside of"):
+        add(tmp_path / "m", games, tmp_path / "m" / "v2")
+    open_memory(tmp_path / "m")
+
+
+def test_a_broken_off_build_goes_on_where_only_its_rest_has_room(games, tmp_path, monkeypatch):
+    break_off(games, tmp_path / "m", 2, shard_rows=500)
+    kept = resources.bytes_in(tmp_path / ".m.shards")
+    need = resources.need_of(1500, 6, "exact", "float32", value_bytes=bytes_beside_keys(games))
+    assert 0 < kept < need.disk
+
+    def disk(_):
+        return SimpleNamespace(free=room)
+
+    monkeypatch.setattr(resources.shutil, "disk_usage", disk)
+    room = need.disk - kept - 1
+    with pytest.raises(ResourceError, match="are free"):
+        build(games, tmp_path / "m", shard_rows=500)
+    room += 1
+    report = build(games, tmp_path / "m", shard_rows=500)
+    room = 0
+    assert build(games, tmp_path / "m", shard_rows=500) == report
 
 
 def test_where_all_groups_are_hidden_nothing_is_found(tmp_path):
@@ -220,6 +309,8 @@ def test_a_version_is_made_once(games, tmp_path):
         ({"groups": np.zeros(3, int)}, "groups have shape"),
         ({"groups": np.zeros(4)}, "whole numbers"),
         ({"second_half": np.zeros(4, bool)}, "all rows are in one half"),
+        ({"second_half": np.array([0, 1, 2, 0])}, "int64; expected bool"),
+        ({"keys": np.full((4, 2), 1e16, np.float32)}, "is too large in row 0"),
     ],
 )
 def test_bad_rows_are_refused_before_anything_is_written(tmp_path, change, message):
