@@ -24,7 +24,7 @@ from retrieve_rl.go.sources import BUNDLED, digest_of_records
 from retrieve_rl.retrieval.index import Kind
 from retrieve_rl.retrieval.scann_config import Reorder
 
-RESULTS_VERSION = 3
+RESULTS_VERSION = 4
 """Raised in the commit that changes what a config computes; results of two versions never mix."""
 DEFAULT_ARM = "retrieval"
 _OF_POLICY = ("model", "retrieval", "train", "held_out")

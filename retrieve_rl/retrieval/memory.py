@@ -9,16 +9,13 @@ from jaxtyping import Float, Int
 from retrieve_rl import artifacts
 from retrieve_rl.errors import DataError
 from retrieve_rl.retrieval.exact import ExactIndex
-from retrieve_rl.retrieval.groups import without_groups
 from retrieve_rl.retrieval.keys import as_queries
 from retrieve_rl.retrieval.memory_files import GROUPS, KIND, open_shard
 from retrieve_rl.retrieval.neighbors import NO_GROUP, Neighbors
+from retrieve_rl.retrieval.over_fetch import search_over_fetching
 from retrieve_rl.retrieval.sharded import Shard, ShardedIndex, nearest_of, renumber
 from retrieve_rl.retrieval.values import Column, open_columns
 from retrieve_rl.types import Array
-
-# Rows fetched beyond those asked for, where some may be of a hidden group; doubled until enough.
-_SPARE = 16
 
 
 @dataclass(frozen=True)
@@ -39,10 +36,10 @@ class Memory:
 
     def half(self, number: int) -> ShardedIndex:
         """The index over the rows of one half. Raises DataError where there are no halves."""
-        shards = tuple(shard for shard in self.index.shards if shard.half == number)
-        if not shards:
+        found = self.index.half(number)
+        if found is None:
             raise DataError(f"the memory has no half {number}: build it with halves")
-        return replace(self.index, shards=shards)
+        return found
 
 
 def open_memory(path: Path | str) -> Memory:
@@ -112,7 +109,10 @@ def search(
     answers = [_hiding(shard, queries, num_neighbors, not_from) for shard in hiding]
     if others:
         rest = replace(index, shards=others)
-        answers.append(_over_fetched(memory.groups, rest, queries, num_neighbors, not_from))
+        groups_of = memory.groups.take
+        answers.append(
+            search_over_fetching(rest, rest.num_keys, groups_of, queries, num_neighbors, not_from)
+        )
     return nearest_of(answers, len(queries), num_neighbors)
 
 
@@ -127,27 +127,3 @@ def _hiding(
     places = np.searchsorted(shard.groups, not_from).clip(max=len(shard.groups) - 1)
     hidden = np.where(shard.groups[places] == not_from, places, NO_GROUP).astype(np.int32)
     return renumber(shard.index.search(queries, num_neighbors, not_from=hidden), shard.rows)
-
-
-def _over_fetched(
-    all_groups: Column,
-    index: ShardedIndex,
-    queries: Float[np.ndarray, "B D"],
-    num_neighbors: int,
-    not_from: Int[np.ndarray, "B G"],
-) -> Neighbors:
-    """The answer of shards that cannot leave groups out: ever more rows, until enough are left."""
-    indices = np.full((len(queries), num_neighbors), -1, np.int32)
-    distances = np.full((len(queries), num_neighbors), np.inf, np.float32)
-    pending = np.arange(len(queries))
-    fetched = min(num_neighbors + _SPARE, index.num_keys)
-    while len(pending):
-        found = index.search(queries[pending], fetched)
-        groups = all_groups.take(np.asarray(found.indices))
-        kept = without_groups(found, groups, not_from[pending], num_neighbors)
-        indices[pending], distances[pending] = kept
-        if fetched == index.num_keys:
-            break
-        pending = pending[kept.indices[:, -1] < 0]
-        fetched = min(2 * fetched, index.num_keys)
-    return Neighbors(indices, distances)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from retrieve_rl.retrieval.keys import check_finite, chunks, read_at_random
-from retrieve_rl.retrieval.quality import RecallTest
+from retrieve_rl.retrieval.recall import RecallTest
 from retrieve_rl.retrieval.rows import Rows
 from retrieve_rl.signals import UNASKED, StopRequest
 
@@ -69,15 +69,15 @@ class Survey(NamedTuple):
     digest: str
 
 
-def survey(keys: Float[np.ndarray, "N D"], stop: StopRequest = UNASKED) -> Survey:
+def survey(rows: Rows, stop: StopRequest = UNASKED) -> Survey:
     """Reads every key once.
 
     Raises:
       DataError: one is not finite.
       Interrupted: a signal asked to stop.
     """
-    test, digest = RecallTest.draw(keys), _new_digest(keys)
-    for start, chunk in chunks(keys):
+    test, digest = RecallTest.draw(rows), _new_digest(rows.keys)
+    for start, chunk in chunks(rows.keys):
         stop.raise_if_requested("no key was indexed yet: run again")
         chunk = np.ascontiguousarray(chunk)
         check_finite(chunk, "the key matrix", first_row=start)

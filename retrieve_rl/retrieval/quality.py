@@ -1,15 +1,12 @@
 """How good an index is: recall against exact search, distances, milliseconds."""
 
 import time
-from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from retrieve_rl.retrieval.groups import without_rows
 from retrieve_rl.retrieval.index import Index
 from retrieve_rl.retrieval.keys import chunks, read_at_random
 from retrieve_rl.retrieval.neighbors import Neighbors, nearest
@@ -25,13 +22,20 @@ _nearest = jax.jit(nearest, static_argnames="num_neighbors")
 
 
 def true_neighbors(
-    keys: Float[Array, "N D"], queries: Float[Array, "B D"], num_neighbors: int
+    keys: Float[Array, "N D"],
+    queries: Float[Array, "B D"],
+    num_neighbors: int,
+    key_groups: Int[Array, " N"] | None = None,
+    not_from: Int[Array, "B G"] | None = None,
 ) -> Neighbors:
     """Exact search over keys that need not fit into memory, chunk after chunk; host arrays."""
     asked = jnp.asarray(queries)
     best = no_neighbors(len(queries), 0)
     for start, chunk in chunks(keys):
-        found = _nearest(jnp.asarray(chunk), asked, num_neighbors)
+        groups = None if key_groups is None else key_groups[start : start + len(chunk)]
+        found = _nearest(
+            jnp.asarray(chunk), asked, num_neighbors, key_groups=groups, not_from=not_from
+        )
         best = merge([best, renumber(found, start)], num_neighbors)
     return best
 
@@ -101,56 +105,3 @@ def milliseconds_per_query(
         np.asarray(index.search(queries, num_neighbors).indices)
         seconds.append(time.perf_counter() - began)
     return float(np.median(seconds)) / len(queries) * 1e3
-
-
-@dataclass(frozen=True)
-class RecallTest:
-    """Rows of the keys that ask for their neighbors, themselves excluded.
-
-    Attributes:
-      keys: all keys.
-      rows: those that ask.
-      queries: their keys.
-      truth: their true neighbors among the parts of the keys seen so far, one more than is asked.
-    """
-
-    keys: Float[np.ndarray, "N D"]
-    rows: Int[np.ndarray, " B"]
-    queries: Float[np.ndarray, "B D"]
-    truth: Neighbors
-
-    @classmethod
-    def draw(cls, keys: Float[np.ndarray, "N D"], num_queries: int = 512) -> "RecallTest":
-        """Draws the rows by a fixed seed; no part of the keys has been seen yet."""
-        count = min(num_queries, len(keys))
-        rows = np.sort(np.random.default_rng(0).choice(len(keys), count, replace=False))
-        with read_at_random(keys):
-            queries = np.ascontiguousarray(keys[rows])
-        return cls(keys, rows, queries, no_neighbors(count, 0))
-
-    def seeing(
-        self, part: Float[np.ndarray, "R D"], rows: int | Int[np.ndarray, " R"] = 0
-    ) -> "RecallTest":
-        """With the true neighbors in `part` too, whose rows of the whole are `rows`."""
-        found = renumber(true_neighbors(part, self.queries, RECALL_AT + 2), rows)
-        found = without_rows(found, self.rows, RECALL_AT + 1)
-        return replace(self, truth=merge([self.truth, found], RECALL_AT + 1))
-
-    def recall(self, index: Index) -> tuple[float, float]:
-        """recall@10 of the index, and its standard error over the queries."""
-        found = index.search(self.queries, RECALL_AT + 1)
-        found = without_rows(found, self.rows, RECALL_AT)
-        shares = recall_of_each(found, self.truth, self.keys, self.queries)
-        return float(np.mean(shares)), float(np.std(shares) / np.sqrt(len(shares)))
-
-    def report(self, index: Index) -> dict[str, Any]:
-        """What a result file says of the index."""
-        distances = np.asarray(self.truth.distances)
-        return {
-            "recall_at_10": self.recall(index)[0],
-            "recall_queries": len(self.rows),
-            "distances": {
-                "first": quantiles(distances[:, 0]),
-                "tenth": quantiles(distances[:, RECALL_AT - 1]),
-            },
-        }

@@ -13,7 +13,7 @@ from retrieve_rl.retrieval.exact import ExactIndex
 from retrieve_rl.retrieval.index import Kind, StoredIndex
 from retrieve_rl.retrieval.memory_files import ROWS_NAME, describe_shard, open_shard
 from retrieve_rl.retrieval.pieces import Piece, cut, survey
-from retrieve_rl.retrieval.quality import RecallTest
+from retrieve_rl.retrieval.recall import RecallTest
 from retrieve_rl.retrieval.rows import Rows
 from retrieve_rl.retrieval.scann_build import build_scann
 from retrieve_rl.retrieval.scann_config import Reorder
@@ -65,7 +65,7 @@ class ShardBuilds:
           DataError: a key is not finite.
           Interrupted: a signal asked to stop; the shards so far are kept.
         """
-        test, digest = survey(rows.keys, stop)
+        test, digest = survey(rows, stop)
         halves = {} if rows.second_half is None else {"second_half": rows.second_half}
         made_from = {"keys": digest, "halves": artifacts.sha256_of_arrays(halves)}
         pieces = cut(rows, self.shard_rows or len(rows.keys))

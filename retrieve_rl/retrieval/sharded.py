@@ -54,6 +54,11 @@ class ShardedIndex:
     def dim(self) -> int:
         return self.shards[0].index.dim
 
+    def half(self, number: int) -> "ShardedIndex | None":
+        """The shards of one half of the rows; None where there are none."""
+        shards = tuple(shard for shard in self.shards if shard.half == number)
+        return ShardedIndex(shards) if shards else None
+
     @property
     def has_scann(self) -> bool:
         return any(isinstance(shard.index, ScannIndex) for shard in self.shards)

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from retrieve_rl.retrieval.inner_product import NORM_DIMS
-from retrieve_rl.retrieval.quality import RecallTest
+from retrieve_rl.retrieval.recall import RecallTest
 from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.retrieval.sharded import ShardedIndex
 from retrieve_rl.signals import UNASKED, StopRequest

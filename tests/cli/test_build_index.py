@@ -83,7 +83,7 @@ def test_what_cannot_be_built_is_said_in_one_line(files, arguments, code, messag
 
 
 def test_a_missed_recall_exits_6_and_keeps_the_index(files, monkeypatch):
-    from retrieve_rl.retrieval.quality import RecallTest
+    from retrieve_rl.retrieval.recall import RecallTest
 
     monkeypatch.setattr(RecallTest, "recall", lambda self, index: (0.5, 0.0))
     result = invoke(files, "--keys", "@keys.npy", "--out", "@index")

@@ -45,14 +45,14 @@ def test_the_first_row_that_is_not_finite_is_named(monkeypatch):
     keys = np.ones((35, 2), np.float32)
     keys[[23, 31], 1] = np.inf
     with pytest.raises(DataError, match="row 23;"):
-        survey(keys)
+        survey(Rows(keys))
 
 
 def test_the_digest_depends_on_the_bytes_and_the_shape_not_on_the_chunks(rng, monkeypatch):
     keys = rng.normal(size=(60, 4)).astype(np.float32)
-    whole = survey(keys).digest
+    whole = survey(Rows(keys)).digest
     assert whole == digest_of(keys) != digest_of(keys.reshape(30, 8))
     monkeypatch.setattr(keys_module, "CHUNK_ROWS", 7)
-    assert survey(keys).digest == whole
+    assert survey(Rows(keys)).digest == whole
     keys[-1, -1] += 1
-    assert survey(keys).digest != whole
+    assert survey(Rows(keys)).digest != whole

@@ -7,7 +7,6 @@ from retrieve_rl.retrieval import keys as keys_module
 from retrieve_rl.retrieval.exact import ExactIndex
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.retrieval.quality import (
-    RecallTest,
     distances_to,
     milliseconds_per_query,
     quantiles,
@@ -72,28 +71,6 @@ def test_exact_search_in_chunks_is_that_of_the_whole(rng, monkeypatch):
     queries = rng.normal(size=(6, 4)).astype(np.float32)
     chunked, whole = true_neighbors(keys, queries, 5), ExactIndex.build(keys).search(queries, 5)
     np.testing.assert_array_equal(chunked.indices, whole.indices)
-
-
-def test_a_row_does_not_answer_itself(rng):
-    keys = rng.normal(size=(300, 4)).astype(np.float32)
-    test = RecallTest.draw(keys, num_queries=50).seeing(keys)
-    assert len(test.rows) == 50 and not np.any(test.truth.indices == test.rows[:, None])
-    assert test.recall(ExactIndex.build(keys)) == (1.0, 0.0)
-    recall, error = test.recall(ExactIndex.build(keys[:150]))
-    assert recall < 0.9 and 0 < error < 0.1
-
-
-def test_the_truth_in_parts_is_that_of_the_whole(rng):
-    keys = rng.normal(size=(300, 4)).astype(np.float32)
-    order = rng.permutation(np.arange(100, 300))
-    whole = RecallTest.draw(keys).seeing(keys)
-    parts = RecallTest.draw(keys).seeing(keys[order], order).seeing(keys[:100])
-    np.testing.assert_array_equal(parts.truth.indices, whole.truth.indices)
-
-
-def test_the_report_of_one_row_is_finite():
-    report = RecallTest.draw(LINE[:1]).seeing(LINE[:1]).report(ExactIndex.build(LINE[:1]))
-    assert report["recall_at_10"] == 1.0 and report["distances"] == {"first": {}, "tenth": {}}
 
 
 def test_quantiles_of_what_is_finite():
