@@ -1,5 +1,6 @@
 """Intervals for the means in results."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -66,3 +67,8 @@ class GroupResamples:
         low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
         total, count = totals.sum(axis=0)
         return {"mean": float(total / count), "low": float(low), "high": float(high)}
+
+
+def elo(score: float) -> float | None:
+    """The difference of ratings at which this score is expected; None at 0 and 1."""
+    return 400 * math.log10(score / (1 - score)) if 0 < score < 1 else None

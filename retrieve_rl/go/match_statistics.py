@@ -1,6 +1,5 @@
 """What the games of a match say: the player's score and how sure it is."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from retrieve_rl.go.endings import VOIDS
 from retrieve_rl.go.match_games import PlayedGame
 from retrieve_rl.go.points import moves_of
 from retrieve_rl.go.sgf import game_of_moves, parse_result
+from retrieve_rl.statistics import elo
 
 MAX_VOID_SHARE = 0.05
 _RESAMPLES = 2000
@@ -74,11 +74,6 @@ def score_interval(
     drawn = np.random.default_rng(0).integers(0, len(counts), (_RESAMPLES, len(counts)))
     means = totals[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     return [float(end) for end in np.quantile(means, [0.025, 0.975])]
-
-
-def elo(score: float) -> float | None:
-    """The difference of ratings at which this score is expected; None at 0 and 1."""
-    return 400 * math.log10(score / (1 - score)) if 0 < score < 1 else None
 
 
 def check_voids(played: Sequence[PlayedGame]) -> None:

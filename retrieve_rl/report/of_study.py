@@ -30,6 +30,7 @@ _COLUMNS = (
     "parameters",
     "train seconds",
 )
+_RATED = ("task", "row", "Elo [95% interval]; none: infinite", "paired difference")
 _KEY = ("schema_version", "name", "title", "preset", "design", "cells", "summary")
 
 
@@ -71,10 +72,21 @@ def _results(report: Mapping[str, Any], design: StudyDesign) -> Section:
     if not rows:
         return Section("Results", ["No cell is finished."])
     kinds = "; ".join(sorted({numbers["interval"] for _, numbers in rows}))
-    table = Table(_COLUMNS, [_row(path, numbers) for path, numbers in rows])
+    tables = [Table(_COLUMNS, [_row(path, numbers) for path, numbers in rows])]
+    rated = [(path, numbers) for path, numbers in rows if "elo" in numbers]
+    if rated:
+        tables.append(Table(_RATED, [_rating(path, numbers) for path, numbers in rated]))
     text = [f"95% intervals: {kinds}.", *report.get("notes", ())]
     picture = picture_of_study(report["summary"], design)
-    return Section("Results", text, tables=[table], pictures=[picture])
+    return Section("Results", text, tables=tables, pictures=[picture])
+
+
+def _rating(path: tuple[str, ...], numbers: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Elo against the opponent, and the difference to the row it is compared with."""
+    difference = numbers.get("difference") or {}
+    less = difference.get("elo")
+    told = f"{_signed(less)} to {difference['less']}" if less else None
+    return (path[0], " ".join(path[1:]), interval_of(numbers["elo"]), told)
 
 
 def _row(path: tuple[str, ...], numbers: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -101,7 +113,10 @@ def _told_difference(numbers: Mapping[str, Any]) -> str | None:
 
 def _signed(difference: Mapping[str, Any]) -> str:
     mean, low, high = (difference[name] for name in ("mean", "low", "high"))
-    return f"{mean:+.4g}" if low is None else f"{mean:+.4g} [{low:+.4g}, {high:+.4g}]"
+    if low is None and high is None:
+        return f"{mean:+.4g}"
+    ends = ("none" if end is None else f"{end:+.4g}" for end in (low, high))
+    return f"{mean:+.4g} [{', '.join(ends)}]"
 
 
 def _over_tasks(report: Mapping[str, Any], design: StudyDesign) -> Section:

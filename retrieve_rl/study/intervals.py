@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import stats
 
 EPISODES_ONLY = "evaluation episodes only"
@@ -116,12 +116,21 @@ class NamedScores(NamedTuple):
 def paired_differences(
     first: Mapping[int, NamedScores], second: Mapping[int, NamedScores]
 ) -> list[Scores]:
-    """`first` less `second`, a run for each seed that both have, over the episodes both have.
+    """`first` less `second`, a run for each seed that both have, over the episodes both have."""
+    return [
+        Scores(mine.totals - theirs.totals, mine.counts) for mine, theirs in aligned(first, second)
+    ]
+
+
+def aligned(
+    first: Mapping[int, NamedScores], second: Mapping[int, NamedScores]
+) -> list[tuple[Scores, Scores]]:
+    """Both runs of each seed that both have, over the episodes both have, in one order.
 
     An episode that counts differently in the two is not the same and is left out; so is a seed
     without a common episode.
     """
-    differences = []
+    found = []
     for seed in sorted(first.keys() & second.keys()):
         mine, theirs = first[seed], second[seed]
         places = {episode: place for place, episode in enumerate(theirs.episodes)}
@@ -133,9 +142,8 @@ def paired_differences(
         ]
         if pairs:
             here, there = np.array(pairs).T
-            less = mine.scores.totals[here] - theirs.scores.totals[there]
-            differences.append(Scores(less, mine.scores.counts[here]))
-    return differences
+            found.append((_some_of(mine.scores, here), _some_of(theirs.scores, there)))
+    return found
 
 
 def interval_of_means(means: Sequence[float]) -> Estimate:
@@ -192,12 +200,17 @@ def _bootstrap(
         drawn = []
         for runs in tasks:
             picked = [runs[number] for number in rng.integers(0, len(runs), len(runs))]
-            drawn.append([_redraw(run, rng) for run in picked])
+            drawn.append([redraw((run,), rng)[0] for run in picked])
         found.append(statistic(drawn))
     low, high = np.quantile(found, [0.025, 0.975])
     return float(low), float(high)
 
 
-def _redraw(run: Scores, rng: np.random.Generator) -> Scores:
-    rows = rng.integers(0, len(run), len(run))
+def redraw(runs: Sequence[Scores], rng: np.random.Generator) -> list[Scores]:
+    """Episodes drawn with replacement, the same of all runs."""
+    rows = rng.integers(0, len(runs[0]), len(runs[0]))
+    return [_some_of(run, rows) for run in runs]
+
+
+def _some_of(run: Scores, rows: Int[np.ndarray, " R"]) -> Scores:
     return Scores(run.totals[rows], run.counts[rows])

@@ -9,6 +9,7 @@ import numpy as np
 from retrieve_rl.errors import DataError
 from retrieve_rl.study.cell_files import CellResult
 from retrieve_rl.study.design import StudyDesign
+from retrieve_rl.study.elo import SCORE, elo_difference, elo_of
 from retrieve_rl.study.execute import Ended
 from retrieve_rl.study.intervals import (
     Estimate,
@@ -32,10 +33,11 @@ _Group = dict[int, CellResult]
 def summarize(ended: Sequence[Ended], design: StudyDesign) -> Summary:
     """task -> arm -> varied values -> the row's numbers; without a grid the last level is left out.
 
-    `mean`, `low` and `high` are over seeds and episodes, `interval` says what of. `difference` is
-    paired with the row of the reference arm that has the same values, of all keys that both vary;
-    there is none where several rows would do. A row of that arm itself is paired with the one
-    that has the first value of the first key and is else the same, or with the arm's first.
+    `mean`, `low` and `high` are over seeds and episodes, `interval` says what of. A match's score
+    and its difference have `elo`, the ratings that they stand for. `difference` is paired
+    with the row of the reference arm that has the same values, of all keys that both vary; there is
+    none where several rows would do. A row of that arm itself is paired with the one that has the
+    first value of the first key and is else the same, or with the arm's first.
     """
     summary: Summary = {}
     settings = {(one.cell.arm, one.cell.varied): one.cell.settings for one in ended}
@@ -169,12 +171,15 @@ def _rows(ended: Iterable[Ended]) -> dict[str, dict[_Row, _Group]]:
 def _numbers(group: _Group) -> dict[str, Any]:
     results = list(group.values())
     task = [[scores(one) for one in results]]
+    mean = _interval(mean_over_tasks(task))
+    measure = measure_of(group)
     return {
-        **_interval(mean_over_tasks(task)),
+        **mean,
+        **({"elo": elo_of(mean)} if measure == SCORE else {}),
         "interquartile_mean": _interval(interquartile_mean_over_tasks(task)),
         "episodes": sum(len(run) for run in task[0]),
         "seeds": len(results),
-        "measure": measure_of(group),
+        "measure": measure,
         "steps": results[0].steps,
         "parameters": results[0].parameters,
         "train_seconds": float(np.mean([one.seconds.get("train", 0.0) for one in results])),
@@ -229,7 +234,10 @@ def _difference(group: _Group, other: _Group, name: str) -> dict[str, Any] | Non
     """Paired by seed and evaluation episode; None where nothing can be paired."""
     if measure_of(group) != measure_of(other):
         return None
-    return _paired(_named(group), other, name)
+    found = _paired(_named(group), other, name)
+    if found is not None and measure_of(group) == SCORE:
+        found["elo"] = elo_difference(_named(group), _named(other))
+    return found
 
 
 def _pair_conditions(
