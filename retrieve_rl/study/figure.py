@@ -1,6 +1,7 @@
 """The figure of a study, drawn from its summary alone."""
 
 import io
+import itertools
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,8 +33,8 @@ def draw(summary: dict[str, Any], design: StudyDesign, path: Path) -> None:
 
 
 def figure_of(summary: dict[str, Any], design: StudyDesign, theme: Theme) -> "Figure":
-    """A bar for each row, or, where one number varies, lines over it, or over the numbers of the
-    conditions that the design names; one panel a task.
+    """A bar for each row, or, where the last key varies a number, lines over it, or over the
+    numbers of the conditions that the design names; one panel a task.
 
     To be called, and its result saved, inside `drawn_in(theme)`.
     """
@@ -123,26 +124,24 @@ def _draw_bars(
 
 
 def _drawn_over(design: StudyDesign) -> str | None:
-    """What the lines of the figure are drawn over; None where it has bars."""
+    """What the lines of the figure are drawn over: the last key of the grid; None for bars."""
     if design.curve is not None:
         return design.curve
-    if len(design.grid) != 1 or any(block.grid for block in design.also):
+    over = next(reversed(design.grid), None)
+    if over is None or not all(map(_is_number, design.grid[over])):
         return None
-    ((key, values),) = design.grid.items()
-    return key if all(map(_is_number, values)) else None
+    return over if all(block.grid.keys() <= {over} for block in design.also) else None
 
 
 def _lines(arms: dict[str, Any], design: StudyDesign, over: str) -> dict[str, _Line]:
     """Label -> points; what does not vary has one point, under None."""
-    if design.curve is None:
-        keys = {f"{over}={value}": value for value in design.grid[over]}
-        return {
-            arm: {None: below}
-            if "mean" in below
-            else {keys[varied]: below[varied] for varied in keys if varied in below}
-            for arm, below in arms.items()
-        }
     found: dict[str, _Line] = {}
+    if design.curve is None:
+        for (arm, varied), (label, value) in _places(design, over).items():
+            rows = {"": arms[arm]} if "mean" in arms.get(arm, ()) else arms.get(arm, {})
+            if varied in rows:
+                found.setdefault(label, {})[value] = rows[varied]
+        return found
     for row, numbers in _flat(arms).items():
         named = {
             float(number): measures[numbers["measure"]]
@@ -150,6 +149,19 @@ def _lines(arms: dict[str, Any], design: StudyDesign, over: str) -> dict[str, _L
             if (number := name.removesuffix(f" {over}")) != name
         }
         found[row] = {value: named[value] for value in sorted(named)} or {None: numbers}
+    return found
+
+
+def _places(design: StudyDesign, over: str) -> dict[tuple[str, str], tuple[str, Any]]:
+    """An arm's row -> the line that it is on, and where on it."""
+    found: dict[tuple[str, str], tuple[str, Any]] = {}
+    for block in design.blocks:
+        for arm, values in itertools.product(block.arms, itertools.product(*block.grid.values())):
+            settings = dict(zip(block.grid, values, strict=True))
+            told = {key: f"{key}={value}" for key, value in settings.items()}
+            rest = _short(" ".join(told[key] for key in told if key != over))
+            label = f"{arm} {rest}".strip()
+            found[arm, " ".join(told.values())] = label, settings.get(over)
     return found
 
 

@@ -71,6 +71,24 @@ def test_an_arm_has_one_color_in_all_panels():
     assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
 
 
+def test_a_line_for_each_value_of_the_other_keys():
+    """As in Humphreys et al. 2022, Figure 10: simulations along, neighbors across."""
+    rows = {f"x.n={n} s={s}": numbers(float(n * s)) for n in (2, 10) for s in (25, 50)}
+    base = {f"s={s}": numbers(float(s)) for s in (25, 50)}
+    grid = {"x.n": [2, 10], "s": [25, 50]}
+    also = [Block(arms=["b"], grid={"s": [25, 50]})]
+    with drawn_in(LIGHT):
+        figure = figure_of(
+            {"t": {"a": rows, "b": base}},
+            design(arms=["a"], grid=grid, also=also, reference="b"),
+            LIGHT,
+        )
+    (axis,) = figure.axes
+    lines = [drawn.lines[0].get_xydata().tolist() for drawn in axis.containers]
+    assert lines == [[[25, 50], [50, 100]], [[25, 250], [50, 500]], [[25, 25], [50, 50]]]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["a n=2", "a n=10", "b"]
+
+
 def test_a_line_over_the_numbers_of_conditions():
     conditions = {f"{n} of it": {"return_raw": numbers(n)} for n in (1.0, 0.5)}
     conditions["as trained"] = {"return_raw": numbers(9.0)}
