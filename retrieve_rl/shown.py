@@ -15,7 +15,7 @@ def shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.5g}"
     if is_interval(value):
-        if value["low"] is None:
+        if value["low"] is None and value["high"] is None:
             return shown(value["mean"])
         return f"{shown(value['mean'])} [{shown(value['low'])}, {shown(value['high'])}]"
     if isinstance(value, list | tuple):

@@ -82,7 +82,7 @@ says "evaluation episodes only"
 expect 0 rrl ablate memory-size --task hopper-medium --preset smoke --jobs 2
 expect 0 rrl ablate memory-size --task hopper-medium --preset smoke --dry-run
 says " 0 to do;"
-expect 0 rrl report memory-size "$policy" --out "$folder/report"
+expect 0 rrl report memory-size-smoke-hopper-medium "$policy" --out "$folder/report"
 says "report.html"
 expect 5 rrl report nonsense
 expect 0 rrl list

@@ -14,7 +14,8 @@ def report(
         list[str],
         Argument(
             metavar="RUN|STUDY...",
-            help="Folders of finished runs, or studies, by name or by the JSON of rrl ablate.",
+            help="Folders of finished runs, or studies: by name, by that of a report that was"
+            " narrowed (memory-size-smoke), or by the JSON of rrl ablate.",
         ),
     ],
     output: Output,

@@ -45,11 +45,11 @@ def digests(result: RunResult) -> dict[str, str]:
     return {", ".join([*asked, *drawn]): result.inputs["store"]}
 
 
-def judged_on(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def judged_on(settings: Mapping[str, Any], seed: int, measure: str) -> dict[str, Any]:
     """What both sides of a match were given; else the draw of the held-out positions, without which
     two outcomes of one game are of other positions."""
-    match = settings if settings.get("opponent") else settings.get("play", {})
-    if match.get("opponent"):
+    if measure == "score":
+        match = settings if "opponent" in settings else settings.get("play", {})
         return {name: match[name] for name in _OF_MATCH if name in match}
     held_out = settings.get("trained", settings).get("held_out", {})
     known = {"held_out.positions": held_out["positions"]} if "positions" in held_out else {}

@@ -35,10 +35,10 @@ def digests(result: RunResult) -> dict[str, str]:
     return {data["recipe"] or data["id"]: data["sha256"] for data in inputs}
 
 
-def judged_on(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def judged_on(settings: Mapping[str, Any], seed: int, measure: str) -> dict[str, Any]:
     """The environment whose first states the seeds name, and the family of the data: this
     program's, D4RL's, Minari's or a file's are different benchmarks."""
-    del seed
+    del seed, measure
     settings = settings.get("trained", settings)
     env = settings.get("env", {})
     dataset = settings["data"]["dataset"]

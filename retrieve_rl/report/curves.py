@@ -44,7 +44,9 @@ def curves_of_rows(rows: Mapping[str, Sequence[Path]], title: str = "") -> RowCu
     for name in _spread(there):
         for measure in logged[name][0][-1]:
             if measure != "step" and measure not in _LEFT_OUT:
-                by_measure.setdefault(measure, {})[name] = mean_curve(logged[name], measure)
+                points = mean_curve(logged[name], measure)
+                if points:
+                    by_measure.setdefault(measure, {})[name] = points
     missing = [name for name in there if name not in _spread(there)]
     note = f"not drawn, to keep lines apart: {', '.join(missing)}" if missing else ""
     pictures = [picture_of_curves(measure, found, title) for measure, found in by_measure.items()]
@@ -63,5 +65,6 @@ def mean_curve(
 ) -> list[tuple[float, float]]:
     """Over the runs, at the steps that all of them logged."""
     values = [{line["step"]: line[measure] for line in run if measure in line} for run in runs]
+    values = [each for each in values if each]
     steps = sorted(set.intersection(*map(set, values)))
     return [(step, float(np.mean([each[step] for each in values]))) for step in steps]

@@ -54,7 +54,10 @@ def _page(target: str, root: Path) -> Page:
 
 
 def _report_of_study(name: str, root: Path) -> Path:
-    """What `rrl ablate` wrote last, else what the checkout holds."""
+    """What `rrl ablate NAME` wrote last, else what the checkout holds.
+
+    A study that was narrowed or changed has a report of another name, see `Asked.report_name`.
+    """
     places = [
         root / "reports" / name / "report.json",
         *(experiments_folder() / "results" / f"{stem}.json" for stem in (f"ablate-{name}", name)),
@@ -65,6 +68,9 @@ def _report_of_study(name: str, root: Path) -> Path:
     for file in sorted((experiments_folder() / "results").glob("*.json")):
         if _study_of(file) == name:
             return file
+    others = sorted(path.parent.name for path in (root / "reports").glob(f"{name}-*/report.json"))
+    if others:
+        raise DataError(f"no finished study is called {name}; there are {', '.join(others)}")
     make = f": rrl ablate {name} makes it" if name in named_files("ablations") else ""
     raise DataError(f"no run and no finished study is called {name}{make}")
 

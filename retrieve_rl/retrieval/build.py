@@ -124,7 +124,7 @@ def add_to_memory(
 
     The old rows keep their numbers, the new ones follow. Nothing old is built again or copied: both
     versions own the same files, and `parent` stays as it is. The new rows make shards of their own,
-    searched as deeply as the old ones; where no old one is of ScaNN, tuned for the parent's wanted
+    searched as deeply as the old ones; where that finds too few, tuned for the parent's wanted
     recall. The report's `recall_at_10` is still the parent's, `added_recall_at_10` that of the new
     rows' shards. New rows without halves are in neither half of a memory that has two.
 
@@ -164,7 +164,7 @@ def add_to_memory(
         built = builds.run(rows, reporter, stop)
         wanted = memory.manifest.metadata["report"]["wanted_recall"]
         alone = searched_like(memory.index, built.index.shifted(-first_row))
-        if choice.kind == "scann" and not memory.index.has_scann:
+        if choice.kind == "scann" and built.test.recall(alone)[0] < wanted:
             reporter.say(f"tuning for recall {wanted:g}")
             alone = tune(alone, built.test, wanted, stop)
         added = alone.shifted(first_row)

@@ -70,8 +70,10 @@ def as_queries(queries: Float[Array, "B D"], dim: int) -> Float[np.ndarray, "B D
         raise ValueError(f"queries have shape {found.shape}; expected [B, {dim}]")
     if found.shape[1] != dim:
         raise ValueError(f"keys have width {dim}, queries {found.shape[1]}")
+    with np.errstate(over="ignore"):  # what overflows is infinite then, and refused
+        found = found.astype(np.float32, copy=False)
     check_finite(found, "the query matrix")
-    return found.astype(np.float32, copy=False)
+    return found
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def search(
         return index.search(queries, num_neighbors)
     if memory.groups is None:
         raise DataError("the memory has no groups to hide: build it with the groups of its rows")
-    queries, not_from = as_queries(queries, index.dim), np.asarray(not_from)
+    queries, not_from = as_queries(queries, index.dim), np.asarray(not_from, np.int64)
     if not_from.ndim != 2 or len(not_from) != len(queries):
         raise ValueError(f"not_from has shape {not_from.shape}; expected [{len(queries)}, G]")
     hiding = [shard for shard in index.shards if shard.groups is not None]

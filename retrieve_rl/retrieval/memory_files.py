@@ -41,7 +41,7 @@ def open_shard(
             return Shard(ExactIndex.load(folder / "index"), rows, facts["half"])
         own = np.arange(rows, rows + facts["num_keys"]) if isinstance(rows, int) else rows
         # As places, for they fit into the 32 bits that jax has for a whole number.
-        different, places = np.unique(groups.take(own), return_inverse=True)
+        different, places = np.unique(groups.take(own).astype(np.int64), return_inverse=True)
         index = ExactIndex.load(folder / "index", places.astype(np.int32))
         return Shard(index, rows, facts["half"], different)
     scann = ScannIndex.load(
@@ -124,7 +124,8 @@ def write_memory(
             linked |= artifacts.link_files(shard, manifest, folder, f"shards/{number:05d}")
         write_segment(folder / "values" / f"{segment:05d}", rows.values)
         if rows.groups is not None:
-            write_segment(folder / GROUPS / f"{segment:05d}", {GROUPS: rows.groups})
+            groups = rows.groups.astype(np.int64)
+            write_segment(folder / GROUPS / f"{segment:05d}", {GROUPS: groups})
         report["bytes"] = sum(
             entry["size"] for name, entry in linked.items() if name.startswith("shards/")
         )

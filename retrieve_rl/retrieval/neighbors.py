@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float, Int
 
 from retrieve_rl.types import Array
@@ -131,13 +132,15 @@ def gather(values: Float[Array, "N ..."], neighbors: Neighbors) -> Float[Array, 
 
 
 def _amid(keys: Float[Array, "N D"]) -> Float[Array, " D"]:
-    """The median of each column, over rows spread evenly: near most keys whatever a few are like.
+    """The median of each column, over some of the rows: near most keys whatever a few are like.
 
     It is one of the column's numbers, so that the differences of whole ones stay whole.
     """
     if keys.shape[0] == 0:
         return jnp.zeros(keys.shape[1], keys.dtype)
-    sample = keys[:: -(-keys.shape[0] // _SAMPLED_ROWS)]
+    # Drawn, for of rows at equal distances all may be the first of an episode.
+    drawn = np.random.default_rng(0).choice(keys.shape[0], min(_SAMPLED_ROWS, keys.shape[0]), False)
+    sample = keys[np.sort(drawn)]
     return jnp.sort(sample, axis=0)[(sample.shape[0] - 1) // 2]
 
 

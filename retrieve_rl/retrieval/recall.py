@@ -15,17 +15,22 @@ from retrieve_rl.retrieval.quality import RECALL_AT, quantiles, recall_of_each, 
 from retrieve_rl.retrieval.rows import Rows
 from retrieve_rl.retrieval.sharded import ShardedIndex, merge, no_neighbors, renumber
 
+_MOST_HIDDEN = 1000
+"""Rows of a group that is hidden from its own query."""
+
 
 @dataclass(frozen=True)
 class RecallTest:
     """A row asks the other half; without halves none of its own group; without groups not itself.
 
     Neighbors of one's own group are the easiest to find: counted among the others they make an
-    index seem better than it is to whoever hides them, or asks from outside.
+    index seem better than it is to whoever hides them, or asks from outside. Where groups are so
+    large that hiding one would take fetching most of the index, only the row itself is left out.
 
     Attributes:
       keys: all keys.
       apart: the half of every row, else its group: a row is not to meet its own; None without.
+      asks: "the other half", "other groups" or "other rows".
       rows: those that ask.
       queries: their keys.
       truth: their true neighbors among the parts of the keys seen so far, one more than is asked.
@@ -33,6 +38,7 @@ class RecallTest:
 
     keys: Float[np.ndarray, "N D"]
     apart: Int[np.ndarray, " N"] | None
+    asks: str
     rows: Int[np.ndarray, " B"]
     queries: Float[np.ndarray, "B D"]
     truth: Neighbors
@@ -44,8 +50,12 @@ class RecallTest:
         asking = np.sort(np.random.default_rng(0).choice(len(rows.keys), count, replace=False))
         with read_at_random(rows.keys):
             queries = np.ascontiguousarray(rows.keys[asking])
-        apart = rows.groups if rows.second_half is None else rows.second_half.view(np.int8)
-        return cls(rows.keys, apart, asking, queries, no_neighbors(count, 0))
+        apart, asks = None, "other rows"
+        if rows.second_half is not None:
+            apart, asks = rows.second_half.view(np.int8), "the other half"
+        elif rows.groups is not None and _can_be_hidden(rows.groups, asking):
+            apart, asks = rows.groups, "other groups"
+        return cls(rows.keys, apart, asks, asking, queries, no_neighbors(count, 0))
 
     def seeing(
         self, part: Float[np.ndarray, "R D"], rows: int | Int[np.ndarray, " R"] = 0
@@ -69,6 +79,8 @@ class RecallTest:
     def recall(self, index: Index) -> tuple[float, float]:
         """recall@10 of the index, and its standard error over the queries."""
         shares = recall_of_each(self._asked(index), self.truth, self.keys, self.queries)
+        answerable = np.asarray(self.truth.indices)[:, 0] >= 0
+        shares = shares[answerable] if answerable.any() else shares
         return float(np.mean(shares)), float(np.std(shares) / np.sqrt(len(shares)))
 
     def _asked(self, index: Index) -> Neighbors:
@@ -96,8 +108,17 @@ class RecallTest:
         return {
             "recall_at_10": self.recall(index)[0],
             "recall_queries": len(self.rows),
+            "recall_asks": self.asks,
             "distances": {
                 "first": quantiles(distances[:, 0]),
                 "tenth": quantiles(distances[:, RECALL_AT - 1]),
             },
         }
+
+
+def _can_be_hidden(groups: Int[np.ndarray, " N"], asking: Int[np.ndarray, " B"]) -> bool:
+    """Whether no query's own group is large, or most of all rows."""
+    different = np.unique(groups[asking])
+    places = np.searchsorted(different, groups).clip(max=len(different) - 1)
+    sizes = np.bincount(places[different[places] == groups])
+    return bool(sizes.max() <= min(_MOST_HIDDEN, len(groups) // 2))

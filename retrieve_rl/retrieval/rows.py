@@ -41,6 +41,9 @@ def check(rows: Rows) -> None:
     if rows.groups is not None and rows.groups.min() < 0:
         row = int(np.argmin(rows.groups))
         raise DataError(f"groups hold {rows.groups[row]} in row {row}; expected 0 or more")
+    if rows.groups is not None and rows.groups.max() > np.iinfo(np.int64).max:
+        row = int(np.argmax(rows.groups))
+        raise DataError(f"groups hold {rows.groups[row]} in row {row}; expected less than 2^63")
     if rows.second_half is not None and rows.second_half.dtype != bool:
         raise DataError(f"second_half holds {rows.second_half.dtype}; expected bool")
     if rows.second_half is not None and len(np.unique(rows.second_half)) < 2:

@@ -9,6 +9,7 @@ A build never sees them, and writes the same bytes on every processor.
 
 import ctypes
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,24 +18,32 @@ from pathlib import Path
 _MODULE = "scann_pybind"
 _NEEDS = {"avx2": {"avx2", "fma"}, "avx512": {"avx512f", "avx512dq", "avx512bw"}}
 """Kernel -> the processor's features that its instructions are of."""
+_lock, _searches = threading.Lock(), 0
 
 
 @contextmanager
 def fastest_kernels() -> Iterator[None]:
-    """While the block runs ScaNN uses the fastest kernels of this processor."""
-    before = [(switch, switch.value) for switch in _switches()]
-    for switch, _ in before:
-        switch.value = True
+    """While the block runs, in any thread, ScaNN uses the fastest kernels of this processor."""
+    _turn(+1)
     try:
         yield
     finally:
-        for switch, value in before:
-            switch.value = value
+        _turn(-1)
+
+
+def _turn(change: int) -> None:
+    """The first search that begins turns them on, the last one that ends turns them off."""
+    global _searches
+    with _lock:
+        _searches += change
+        for switch in _switches():
+            switch.value = _searches > 0
 
 
 @cache
 def _switches() -> tuple[ctypes.c_bool, ...]:
-    """Those of the kernels that this processor can run; none where ScaNN is not as described."""
+    """Those of the kernels that this processor can run, all off; none where ScaNN is not as
+    described, or asks the processor itself."""
     module = sys.modules.get(_MODULE)
     if module is None or module.__file__ is None:
         return ()
@@ -48,7 +57,7 @@ def _switches() -> tuple[ctypes.c_bool, ...]:
             return ()
         if needed <= here:
             found.append(switch)
-    return tuple(found)
+    return () if any(switch.value for switch in found) else tuple(found)
 
 
 def _features() -> set[str]:

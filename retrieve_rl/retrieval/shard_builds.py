@@ -65,7 +65,8 @@ class ShardBuilds:
           DataError: a key is not finite.
           Interrupted: a signal asked to stop; the shards so far are kept.
         """
-        test, digest = survey(rows, stop)
+        # Exact search finds the same share of whatever it is asked for.
+        test, digest = survey(Rows(rows.keys) if self.kind == "exact" else rows, stop)
         halves = {} if rows.second_half is None else {"second_half": rows.second_half}
         made_from = {"keys": digest, "halves": artifacts.sha256_of_arrays(halves)}
         pieces = cut(rows, self.shard_rows or len(rows.keys))

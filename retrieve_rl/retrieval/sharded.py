@@ -9,7 +9,6 @@ from jaxtyping import Float, Int
 from retrieve_rl.retrieval.index import StoredIndex
 from retrieve_rl.retrieval.keys import as_queries
 from retrieve_rl.retrieval.neighbors import Neighbors
-from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.types import Array
 
 
@@ -58,10 +57,6 @@ class ShardedIndex:
         """The shards of one half of the rows; None where there are none."""
         shards = tuple(shard for shard in self.shards if shard.half == number)
         return ShardedIndex(shards) if shards else None
-
-    @property
-    def has_scann(self) -> bool:
-        return any(isinstance(shard.index, ScannIndex) for shard in self.shards)
 
     def shifted(self, by: int) -> "ShardedIndex":
         """Its rows have other numbers in the whole."""

@@ -60,7 +60,7 @@ class Asked:
     def report_name(self) -> str:
         """Of the folder of the report: another one for whatever the study is narrowed or changed
         by, so that no report takes the place of a larger one."""
-        changes = [self.preset, self.task and Path(self.task).stem]
+        changes = [name and Path(name).stem for name in (self.preset, self.task)]
         changes += [f"s{self.seed}"] if self.seed is not None else []
         changes += [digest({"settings": list(self.settings)})[:8]] if self.settings else []
         return "-".join([Path(self.name).stem, *(change for change in changes if change)])

@@ -142,7 +142,7 @@ def _of_cell(path: Path, cell: CellResult, paper: Paper) -> Compared:
         cell.measure,
         cell.digests,
         _named(columns),
-        paper.judged_on(cell.identity, cell.seed),
+        paper.judged_on(cell.identity, cell.seed, cell.measure),
     )
 
 
@@ -161,7 +161,7 @@ def _of_result(path: Path, result: RunResult, paper: Paper) -> Compared:
         str(result.summary["measure"]),
         paper.digests(result),
         _named(columns),
-        paper.judged_on(result.config, result.seed),
+        paper.judged_on(result.config, result.seed, str(result.summary["measure"])),
     )
 
 

@@ -1,7 +1,6 @@
 """Running the cells of a study, one by one or several at once; a failure does not stop the rest."""
 
 import signal
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -70,12 +69,11 @@ def run_one_by_one(
         told = f", {failed} failed" if failed else ""
         left = expected.told(cells[number:])
         reporter.say(f"cell {number + 1}/{len(cells)}{told}: {cell.label}{left}")
-        began = time.monotonic()
         one = attempt(cell, place, reporter, stop)
-        if one.error is not None:
-            reporter.say(f"failed: {cell.label}: {one.error}")
+        if one.result is not None:
+            expected.add(one.result)
         else:
-            expected.add(cell, time.monotonic() - began)
+            reporter.say(f"failed: {cell.label}: {one.error}")
         ended.append(one)
     return ended
 
@@ -137,7 +135,7 @@ def run_apart(
       Interrupted: a signal; the processes have saved what they had.
     """
     ended: list[Ended] = []
-    running: dict[str, float] = {}
+    running: list[str] = []
     with reporter.tally("cells", len(cells)) as show:
 
         def tell() -> None:
@@ -145,10 +143,10 @@ def run_apart(
             total = expected.total(cell for cell in cells if cell.key not in over)
             failed = sum(one.error is not None for one in ended)
             left = None if total is None else total / jobs
-            show(Tally(len(ended), failed, list(running), left))
+            show(Tally(len(ended), failed, [*running], left))
 
         def started(cell: Cell) -> None:
-            running[cell.label] = time.monotonic()
+            running.append(cell.label)
             tell()
 
         for cell, told in each_in_a_process(
@@ -158,12 +156,12 @@ def run_apart(
             should_stop=lambda: stop.requested,
             started=started,
         ):
-            seconds = time.monotonic() - running.pop(cell.label)
+            running.remove(cell.label)
             if told is None and stop.requested:
                 continue
             one = told or Ended(cell, None, "its process died, most likely for lack of memory")
-            if one.error is None:
-                expected.add(cell, seconds)
+            if one.result is not None:
+                expected.add(one.result)
             else:
                 reporter.say(f"failed: {cell.label}: {one.error}")
             ended.append(one)

@@ -5,7 +5,6 @@ cell then goes on from its last checkpoint, else it begins anew. Finished cells 
 machine that asked, whatever its workers can write.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -79,29 +78,29 @@ def _run(
 ) -> list[Ended]:
     task = ray.remote(num_cpus=_cores_of_a_cell(ray, jobs), max_retries=_LOST_WORKERS)(_on_a_worker)
     left, ended = list(reversed(cells)), list[Ended]()
-    running: dict[Any, tuple[Cell, float]] = {}
+    running: dict[Any, Cell] = {}
     with reporter.tally("cells", len(cells)) as show:
 
         def tell() -> None:
             over = {one.cell.key for one in ended}
             total = expected.total(cell for cell in cells if cell.key not in over)
             failed = sum(one.error is not None for one in ended)
-            labels = [cell.label for cell, _ in running.values()]
+            labels = [cell.label for cell in running.values()]
             show(Tally(len(ended), failed, labels, None if total is None else total / jobs))
 
         while (left or running) and not stop.requested:
             while left and len(running) < jobs:
                 cell = left.pop()
-                running[task.remote(cell, place, prepare)] = (cell, time.monotonic())
+                running[task.remote(cell, place, prepare)] = cell
                 tell()
             ready, _ = ray.wait(list(running), timeout=_LOOK_SECONDS)
             for reference in ready:
-                cell, began = running.pop(reference)
+                cell = running.pop(reference)
                 one = _result(ray, reference, cell)
                 if one.result is not None:
                     path = cell_file(cell, place.cells)
                     artifacts.write_file(path, text_of(one.result))
-                    expected.add(cell, time.monotonic() - began)
+                    expected.add(one.result)
                 else:
                     reporter.say(f"failed: {cell.label}: {one.error}")
                 ended.append(one)

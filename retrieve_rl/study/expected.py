@@ -29,13 +29,15 @@ class ExpectedTime:
     def __init__(self, finished: Iterable[CellResult]) -> None:
         self._took: dict[_Kind, list[_Took]] = defaultdict(list)
         for one in finished:
-            training = one.seconds.get("train", 0.0)
-            took = _Took(training / one.steps, sum(one.seconds.values()) - training)
-            self._add(_kinds(one.paper, one.preset, one.arm, one.task, one.identity), took)
+            self.add(one)
 
-    def add(self, cell: Cell, seconds: float) -> None:
-        """Learns of a cell that has just been computed, whose training took most of the time."""
-        self._add(_kinds_of(cell), _Took(seconds / _steps_of(cell), 0.0))
+    def add(self, finished: CellResult) -> None:
+        """Learns of a cell."""
+        one, training = finished, finished.seconds.get("train", 0.0)
+        step = training / one.steps if one.steps else 0.0  # an arm without a training has none
+        took = _Took(step, sum(one.seconds.values()) - one.steps * step)
+        for kind in _kinds(one.paper, one.preset, one.arm, one.task, one.identity):
+            self._took[kind].append(took)
 
     def seconds(self, cell: Cell) -> float | None:
         """None where no such cell is finished."""
@@ -61,10 +63,6 @@ class ExpectedTime:
         """ ", about 5 min left", or nothing where nothing is known."""
         total = self.total(cells)
         return "" if total is None else f", about {in_words(total)} left"
-
-    def _add(self, kinds: Iterable[_Kind], took: _Took) -> None:
-        for kind in kinds:
-            self._took[kind].append(took)
 
     def _most_alike(self, cell: Cell) -> _Took | None:
         found = next((self._took[kind] for kind in _kinds_of(cell) if kind in self._took), None)

@@ -36,8 +36,8 @@ class Paper:
       condition_totals: of a result, name of the condition -> the headline measure's totals, an
         episode of `measurements` each; of those conditions that a study pairs.
       digests: of a result, name of the data it was computed from -> digest of its arrays.
-      judged_on: (settings, seed) -> what two runs must share for their outcomes to be paired; of a
-        config, whole or in part, or a cell's identity. What is not known is left out.
+      judged_on: (settings, seed, measure) -> what two runs must share for their outcomes to be
+        paired; of a config, whole or in part, or a cell's identity. What is not known is left out.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Paper:
     measurements: Callable[[RunResult], Measurements]
     conditions: Callable[[RunResult], dict[str, dict[str, Any]]]
     digests: Callable[[RunResult], dict[str, str]]
-    judged_on: Callable[[Mapping[str, Any], int], dict[str, Any]]
+    judged_on: Callable[[Mapping[str, Any], int, str], dict[str, Any]]
     condition_totals: Callable[[RunResult], dict[str, list[float]]] = no_totals
 
 

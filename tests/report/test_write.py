@@ -158,6 +158,15 @@ def test_a_row_has_one_curve_and_a_task_a_picture_of_its_own(study, tmp_path):
     assert "hard: not drawn" in (tmp_path / "out/report.md").read_text()
 
 
+def test_a_curve_needs_a_step_that_all_runs_logged(tmp_path):
+    for name, steps in (("one", (1, 2)), ("other", (3,))):
+        (tmp_path / name).mkdir()
+        lines = [json.dumps({"step": step, "loss": 1.0, name: 2.0}) for step in steps]
+        (tmp_path / name / "metrics.jsonl").write_text("\n".join(lines))
+    drawn = curves_of_rows({"a": [tmp_path / "one", tmp_path / "other"]})
+    assert [picture.name for picture in drawn.pictures] == ["curve-one"]
+
+
 def test_a_training_of_several_cells_counts_once(study, tmp_path):
     seconds = {"train": 60.0, "evaluate": 30.0}
     study["cells"] = [cell("a", 0, seconds=seconds), cell("a", 0, seconds=seconds)]
@@ -220,6 +229,15 @@ def test_a_page_of_a_run(run, tmp_path):
     assert "rrl evaluate --task go9 --preset smoke --arm retrieval --seed 0" in text
     assert [path.name for path in pictures] == ["neighbors-row-3.png", "neighbors-row-3.svg"]
     Balanced().feed(html.read_text())
+
+
+def test_where_only_a_part_is_there_its_name_is_told(study, tmp_path):
+    part = tmp_path / "reports/two-arms-smoke"
+    part.mkdir(parents=True)
+    (part / "report.json").write_text(json.dumps(study))
+    with pytest.raises(DataError, match="is called two-arms; there are two-arms-smoke"):
+        write_report(["two-arms"], tmp_path, tmp_path / "out")
+    assert write_report(["two-arms-smoke"], tmp_path, tmp_path / "out")
 
 
 def test_several_make_one_page(run, study, tmp_path):

@@ -128,6 +128,17 @@ def test_groups_of_another_width_stay_the_numbers_they_are(games, tmp_path):
     assert np.all(found.indices < 1500)
 
 
+def test_large_unsigned_groups_are_told_apart(games, tmp_path):
+    big = games.groups.astype(np.uint64) + np.uint64(2**60)
+    build(games._replace(groups=big), tmp_path / "m")
+    add(tmp_path / "m", games._replace(groups=big.astype(np.int64)), tmp_path / "n")
+    memory = open_memory(tmp_path / "n")
+    own = big[:40].astype(np.int64)[:, None]
+    found, _ = retrieve(memory, games.keys[:40], 5, not_from=own)
+    assert not np.any(memory.groups.take(np.asarray(found.indices)) == own)
+    assert len(np.unique(memory.groups.take(np.arange(3000)))) == 100
+
+
 def test_many_rows_added_to_an_exact_memory_are_tuned(tmp_path, rng, monkeypatch):
     monkeypatch.setattr("retrieve_rl.retrieval.index.EXACT_UP_TO", 2000)
     build(Rows(rng.normal(size=(500, 12)).astype(np.float32)), tmp_path / "m", wanted_recall=0.9)
@@ -308,6 +319,7 @@ def test_a_version_is_made_once(games, tmp_path):
         ({"values": {"v": np.array([{}] * 4)}}, "Python objects"),
         ({"groups": np.zeros(3, int)}, "groups have shape"),
         ({"groups": np.zeros(4)}, "whole numbers"),
+        ({"groups": np.array([0, 2**63, 0, 0], np.uint64)}, "in row 1; expected less than 2"),
         ({"second_half": np.zeros(4, bool)}, "all rows are in one half"),
         ({"second_half": np.array([0, 1, 2, 0])}, "int64; expected bool"),
         ({"keys": np.full((4, 2), 1e16, np.float32)}, "is too large in row 0"),
@@ -397,11 +409,14 @@ def test_shards_of_other_halves_are_not_taken_over(games, tmp_path, kind):
         assert np.all(other.second_half[rows] == bool(number))
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e200])
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_query_that_is_not_finite_is_refused(games, tmp_path, kind):
+def test_a_query_that_is_not_finite_is_refused(games, tmp_path, kind, dtype, bad):
     build(games, tmp_path / "m", kind=kind)
-    queries = games.keys[:3].copy()
-    queries[2, 0] = np.nan
+    queries = games.keys[:3].astype(dtype)
+    with np.errstate(over="ignore"):
+        queries[2, 0] = bad
     with pytest.raises(DataError, match="query matrix is not finite in row 2"):
         retrieve(open_memory(tmp_path / "m"), queries, 2)
 

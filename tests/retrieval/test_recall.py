@@ -91,3 +91,15 @@ def test_what_is_reported_is_what_a_caller_gets(games, make_memory_at, tmp_path,
     recall = recall_at_k(found, truth, games.keys, asked[rows])
     reported = open_memory(tmp_path / "m").manifest.metadata["report"]["recall_at_10"]
     assert reported >= 0.9 and recall == pytest.approx(reported, abs=0.1)
+
+
+def test_groups_that_are_most_of_the_index_are_not_hidden(games, make_memory_at, tmp_path):
+    """To hide one, most of the index would be fetched; of a single one there would be no answer."""
+    whole = games._replace(groups=np.zeros(4000, int))
+    halves = games._replace(groups=np.repeat([0, 1], 2000))
+    for rows in (whole, halves):
+        assert RecallTest.draw(rows).asks == "other rows" and RecallTest.draw(rows).apart is None
+    assert RecallTest.draw(games).asks == "other groups"
+    make_memory_at("m", games.keys, groups=whole.groups, kind="scann", wanted_recall=0.9)
+    report = open_memory(tmp_path / "m").manifest.metadata["report"]
+    assert report["recall_asks"] == "other rows" and 0.9 <= report["recall_at_10"] < 1.0

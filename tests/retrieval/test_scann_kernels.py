@@ -41,6 +41,18 @@ def test_they_are_on_during_a_search_only(make_scann, rng, monkeypatch):
     assert not switch.value
 
 
+def test_the_last_of_several_searches_turns_them_off(monkeypatch):
+    switch = ctypes.c_bool(False)
+    monkeypatch.setattr(scann_kernels, "_switches", lambda: (switch,))
+    one, other = fastest_kernels(), fastest_kernels()
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert switch.value
+    other.__exit__(None, None, None)
+    assert not switch.value
+
+
 def test_a_processor_gets_the_kernels_it_can_run(make_scann, rng, switches):
     make_scann(rng.normal(size=(50, 8)).astype(np.float32))  # loads ScaNN
     assert [

@@ -115,7 +115,7 @@ def digests(result):
     return {"stub data": result.inputs["sha256"]}
 
 
-def judged_on(settings, seed):
+def judged_on(settings, seed, measure):
     return {"size": settings["size"]} if "size" in settings else {}
 
 

@@ -51,6 +51,7 @@ def test_no_report_takes_the_place_of_a_larger_one():
         Asked("a/memory-size.toml").report_name,
         Asked("memory-size", preset="smoke").report_name,
         Asked("memory-size", task="tasks/hopper-medium.toml", seed=0).report_name,
+        Asked("memory-size", preset="my/short.toml").report_name,
         Asked("memory-size", settings=["train.steps=3"]).report_name,
         Asked("memory-size", settings=["train.steps=4"]).report_name,
     }
@@ -59,6 +60,7 @@ def test_no_report_takes_the_place_of_a_larger_one():
         and {
             "memory-size",
             "memory-size-smoke",
+            "memory-size-short",
             "memory-size-hopper-medium-s0",
         }
         <= names
@@ -69,6 +71,13 @@ def test_a_report_is_json(go, steps_taken, tmp_path):
     with pytest.raises(UsageError, match="expected a name in .json"):
         go(out=tmp_path / "figure.png")
     assert steps_taken() == []
+
+
+def test_an_arm_without_a_training_tells_of_time_too(go, dry):
+    """As nearest-expert: it has no steps."""
+    assert go(settings=["steps=0"])["failed"] == 0
+    assert dry(settings=["steps=0", "folder=x"])["done"] == 12
+    assert dry()["expected_seconds"] == 12 * 61.0
 
 
 def test_a_file_of_another_program_tells_nothing_of_time(go, dry, tmp_path):
