@@ -56,7 +56,7 @@ def test_no_report_takes_the_place_of_a_larger_one():
         Asked("memory-size", settings=["train.steps=4"]).report_name,
     }
     assert (
-        len(names) == 5
+        len(names) == 6
         and {
             "memory-size",
             "memory-size-smoke",
