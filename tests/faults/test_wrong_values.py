@@ -361,7 +361,7 @@ TABLE = {
         + RUN[1:]
         + [
             ("nothing", DATA, "no run and no finished study"),
-            ("memory-size --runs @/folder", DATA, "rrl ablate memory-size makes it"),
+            ("first-look --runs @/folder", DATA, "rrl ablate first-look makes it"),
             ("@/list.json", DATA, "expected a JSON object"),
             ("@/other.json", DATA, "is no report of a study"),
         ],

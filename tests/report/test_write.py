@@ -285,7 +285,7 @@ def test_a_committed_study_is_found_by_its_name(tmp_path):
 
 
 def test_an_unfinished_study_names_its_command(tmp_path):
-    with pytest.raises(DataError, match="rrl ablate memory-size makes it"):
-        write_report(["memory-size"], tmp_path, tmp_path / "out")
+    with pytest.raises(DataError, match="rrl ablate first-look makes it"):
+        write_report(["first-look"], tmp_path, tmp_path / "out")
     with pytest.raises(DataError, match="is called nonsense$"):
         write_report(["nonsense"], tmp_path, tmp_path / "out")
