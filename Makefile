@@ -63,7 +63,7 @@ smoke: $(INSTALLED)  ## Run every command end to end on a tiny setting
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bash tests/smoke.sh
 
 .PHONY: smoke-all
-smoke-all: $(INSTALLED)  ## Run every study on a tiny setting (some minutes)
+smoke-all: $(INSTALLED)  ## Run every study on a tiny setting (twenty minutes, two cores)
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bash tests/smoke_all.sh
 
 .PHONY: bench
