@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from retrieve_rl.errors import DataError
 from retrieve_rl.retrieval.inner_product import extended_queries, squared_distances
-from retrieve_rl.retrieval.keys import check_finite
+from retrieve_rl.retrieval.keys import as_queries
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.retrieval.scann_config import ScannParameters, config_text
 from retrieve_rl.retrieval.scann_kernels import fastest_kernels
@@ -133,12 +133,9 @@ class ScannIndex:
           DataError: a query is not finite (ScaNN would answer it with rows of zeros).
           ValueError: queries of another width, or `num_neighbors` < 1.
         """
-        queries = np.ascontiguousarray(queries, np.float32)
         if num_neighbors < 1:
             raise ValueError(f"num_neighbors must be at least 1, found {num_neighbors}")
-        if queries.shape[1] != self.dim:
-            raise ValueError(f"keys have width {self.dim}, queries {queries.shape[1]}")
-        check_finite(queries, "the query matrix")
+        queries = np.ascontiguousarray(as_queries(queries, self.dim))
         if not len(queries):
             return _padded(np.zeros((0, 0), np.int32), np.zeros((0, 0)), num_neighbors)
         asked = min(num_neighbors, self.num_keys)
