@@ -5,7 +5,7 @@ import pytest
 
 from retrieve_rl.errors import Interrupted
 from retrieve_rl.go import raw_board
-from retrieve_rl.go.raw_board import nearest_boards, stone_rows
+from retrieve_rl.go.raw_board import nearest_boards, stones
 from retrieve_rl.go.splits import TEST
 from retrieve_rl.go.symmetries import INVERSES
 
@@ -16,14 +16,15 @@ def test_every_pair_is_compared(go_data, make_run, monkeypatch, rows_at_once, or
     monkeypatch.setattr(raw_board, "_ROWS_AT_ONCE", rows_at_once)
     positions, queries = go_data.store.positions, go_data.rows_of(TEST)[:40]
     found = nearest_boards(go_data, queries, orientations, make_run())
-    stones = stone_rows(positions.take(go_data.training_rows), 0)
-    turned = [stone_rows(positions.take(queries), turn) for turn in range(orientations)]
-    differ = np.abs(np.array(turned)[:, :, None] - stones).sum(axis=-1)
+    known = stones(positions.take(go_data.training_rows), 0)
+    turned = [stones(positions.take(queries), turn) for turn in range(orientations)]
+    differ = (np.array(turned)[:, :, None] != known).sum(axis=-1)
     least = differ.min(axis=(0, 2))
     np.testing.assert_array_equal(found.distances[:, 0], least)
     turns = INVERSES[found.symmetries[:, 0]]
     rows = np.searchsorted(go_data.training_rows, found.indices[:, 0])
     np.testing.assert_array_equal(differ[turns, np.arange(len(queries)), rows], least)
+    np.testing.assert_array_equal(differ[turns, np.arange(len(queries))].argmin(axis=1), rows)
     assert len(set(rows)) > 5 and rows.max() > 300
 
 
