@@ -79,10 +79,10 @@ class ShardedIndex:
 
 def nearest_of(answers: Iterable[Neighbors], num_queries: int, num_neighbors: int) -> Neighbors:
     """The nearest of shards' answers, holding one more of them at a time."""
-    best = no_neighbors(num_queries, num_neighbors)
+    best: Neighbors | None = None
     for found in answers:
-        best = merge([best, found], num_neighbors)
-    return best
+        best = merge([found] if best is None else [best, found], num_neighbors)
+    return no_neighbors(num_queries, num_neighbors) if best is None else best
 
 
 def no_neighbors(num_queries: int, num_neighbors: int) -> Neighbors:
