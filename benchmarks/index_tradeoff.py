@@ -1,12 +1,14 @@
 """Recall against queries a second, build seconds and bytes a key: ours, bare ScaNN, FAISS, exact.
 
 One and five million keys, synthetic or rows of a matrix of one's own (`--keys`), one batch of
-queries that are not among them, all systems in one run on the same cores and with the same number
-of leaves: ours; bare ScaNN in the configuration of its own builder (blocks of two dimensions);
-FAISS, in processes of its own, as it is mostly set up, which needs more memory than ours, and at no
-more. Each climbs from quick to thorough settings; then the fastest of each that finds enough take
-turns, and their medians are compared. What our wrapping costs is measured apart: our index and the
-searcher inside it answer in turn.
+queries that are not among them, all systems in one run on the same cores: ours; bare ScaNN in the
+configuration of its own builder (blocks of two dimensions); FAISS, in processes of its own, as it
+is mostly set up, which needs more memory than ours, and at no more, there also with its own turning
+of the dimensions (OPQ) and with more lists. Each climbs from quick to thorough settings and then
+searches for the least that finds enough; the three fastest of those take turns, and medians are
+compared. Beside them stands our memory as it was built, with the search that its build chose, asked
+by `retrieve`. What our wrapping costs is measured apart: `retrieve` and the searcher inside it
+answer in turn, with the same kernels.
 """
 
 import argparse
@@ -14,55 +16,50 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import synthetic_keys
+from climb import ROUNDS, WANTED, Noted, Setting, System, climb, fastest
 from worker import REPOSITORY, Worker
 
 from retrieve_rl import artifacts
 from retrieve_rl.progress import Reporter
+from retrieve_rl.retrieval.build import IndexOptions, build_memory
 from retrieve_rl.retrieval.exact import ExactIndex
 from retrieve_rl.retrieval.inner_product import extended_queries
+from retrieve_rl.retrieval.memory import Memory, open_memory, retrieve
 from retrieve_rl.retrieval.neighbors import Neighbors
-from retrieve_rl.retrieval.pieces import cut
 from retrieve_rl.retrieval.quality import recall_at_k, true_neighbors
 from retrieve_rl.retrieval.rows import Rows
-from retrieve_rl.retrieval.scann_build import build_scann
 from retrieve_rl.retrieval.scann_index import ScannIndex
+from retrieve_rl.retrieval.scann_kernels import fastest_kernels
 from retrieve_rl.signals import StopRequest
 
-DIM, NUM_QUERIES, NUM_NEIGHBORS, ROUNDS, WANTED = 64, 2000, 10, 5, 0.95
-ENOUGH = 0.98
-"""Recall beyond which a system is not asked to be more thorough."""
-SHARES_OF_LEAVES = (
-    *(0.001, 0.002, 0.0035, 0.005, 0.007, 0.01, 0.014, 0.017, 0.02),
-    *(0.03, 0.04, 0.055, 0.075, 0.1, 0.14, 0.2),
-)
-REORDERINGS = (50, 75, 110, 150, 250)
-NPROBES = (2, 3, 5, 7, 10, 14, 20, 28, 40, 48, 56, 80, 120, 180, 260, 400, 600)
-Rung = list[dict[str, float]]
-IVFPQ_LADDER: list[Rung] = [
-    [{"nprobe": nprobe, "k_factor_rf": factor} for factor in (3, 5, 10, 20)] for nprobe in NPROBES
-]
-HNSW_LADDER: list[Rung] = [[{"efSearch": ef}] for ef in (20, 40, 80, 160, 320, 640)]
+DIM, NUM_QUERIES, NUM_NEIGHBORS, TURNS = 64, 2000, 10, 9
+NUM_FASTEST = 3
+"""Settings that take turns, of a system with two dials: a climb's timings are rough."""
+SHARES_OF_LEAVES = tuple(0.0005 * 2**step for step in range(10))
+REORDERINGS = (30, 50, 75, 110, 150, 250, 400, 700)
+NPROBES = tuple(2**step for step in range(1, 11))
+K_FACTORS = (3, 5, 8, 12, 20, 40)
+EF_SEARCHES = (20, 40, 80, 160, 320, 640, 1280, 2560)
 FAISS_SYSTEMS = {
-    "faiss_ivfpq": ("IVF{leaves},PQ{half}x4fsr,RFlat", IVFPQ_LADDER),
-    "faiss_hnsw": ("HNSW16,Flat", HNSW_LADDER),
-    "faiss_ivfpq_lean": ("IVF{leaves},PQ{half}x4fsr,Refine(SQfp16)", IVFPQ_LADDER),
-    "faiss_hnsw_lean": ("HNSW8,SQ8", HNSW_LADDER),
+    "faiss_ivfpq": "IVF{leaves},PQ{half}x4fsr,RFlat",
+    "faiss_hnsw": "HNSW16,Flat",
+    "faiss_ivfpq_lean": "IVF{leaves},PQ{half}x4fsr,Refine(SQfp16)",
+    "faiss_opq_lean": "OPQ{half},IVF{leaves},PQ{half}x4fsr,Refine(SQfp16)",
+    "faiss_opq_lean_lists": "OPQ{half},IVF{twice},PQ{half}x4fsr,Refine(SQfp16)",
+    "faiss_hnsw_lean": "HNSW8,SQ8",
 }
-"""Factory strings, and settings from quick to thorough; lean: no more bytes a key than ours."""
+"""Factory strings; lean: no more bytes a key than ours."""
 OWN_GAME = 150
 """Rows of a matrix of one's own left out on both sides of a query: those of its own game."""
-
-SearchFn = Callable[[], np.ndarray]
 
 
 def synthetic(num_keys: int, work: Path) -> tuple[Path, np.ndarray]:
@@ -103,169 +100,177 @@ class Scale:
         self.queries = queries
         self.truth = true_neighbors(self.keys, self.queries, NUM_NEIGHBORS + 1)
         self.faiss_python = faiss_python
-        self.num_leaves = 0
         self.systems: dict[str, dict[str, Any]] = {}
-        self.rivals: dict[str, Callable[[], float]] = {}
+        self.rivals: dict[str, list[tuple[Setting, Callable[[], float]]]] = {}
 
     def measure(self) -> dict[str, Any]:
-        ours, bytes_of_ours, seconds = _build_ours(self.keys)
-        self._built("ours", seconds, bytes_of_ours)
-        self.num_leaves = ours.parameters.num_leaves
-        began = time.perf_counter()
-        bare, bytes_of_bare = _bare_scann(self.keys, self.num_leaves)
-        self._built("scann", time.perf_counter() - began, bytes_of_bare)
-        settings = [
-            *self._climb("ours", partial(self._ours, ours)),
-            *self._climb("scann", partial(self._bare, bare)),
-        ]
-        self._time(settings)
-        for name, setting, search in settings:
-            if setting == self._fastest(name):
-                self.rivals[name] = partial(_time_alone, search)
         with ExitStack() as stack:
-            self._faiss(stack)
+            folder = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(dir=self.keys_path.parent))
+            )
+            memory = self._build_ours(folder / "memory")
+            (shard,) = memory.index.shards
+            assert isinstance(shard.index, ScannIndex)
+            num_leaves = shard.index.parameters.num_leaves
+            self._climb("ours", _of_scann(num_leaves, partial(self._ours, shard.index)))
+            bare = self._build_bare(num_leaves)
+            self._climb("scann", _of_scann(num_leaves, partial(self._bare, bare, self.queries)))
+            self._as_built(memory)
+            self._faiss(folder, num_leaves, stack)
             self._exact()
             self._in_turn()
-        return {"systems": self.systems, "wrapping_ratio": self._wrapping(ours)}
+            wrapping = self._wrapping(memory, shard.index)
+        return {"num_leaves": num_leaves, "systems": self.systems, "wrapping_ratio": wrapping}
 
-    def _fastest(self, name: str) -> dict[str, float] | None:
-        """The fastest setting that finds enough; None where none does."""
-        enough = [
-            noted for noted in self.systems[name]["settings"] if noted["recall_at_10"] >= WANTED
+    def _build_ours(self, out: Path) -> Memory:
+        values = {"row": np.arange(len(self.keys))}
+        report = build_memory(
+            Rows(self.keys, values=values),
+            out,
+            IndexOptions(kind="scann", wanted_recall=WANTED),
+            reporter=Reporter(),
+            stop=StopRequest(),
+        )
+        seconds = {name: report[name] for name in ("build_seconds", "tune_seconds")}
+        self.systems["ours"] = {**seconds, "bytes": report["bytes"], "settings": []}
+        return open_memory(out)
+
+    def _build_bare(self, num_leaves: int) -> Any:
+        from scann.scann_ops.py import scann_builder, scann_ops_pybind
+
+        began = time.perf_counter()
+        searcher = (
+            scann_ops_pybind.builder(self.keys, NUM_NEIGHBORS, "squared_l2")
+            .tree(num_leaves, 10, random_init=False, min_partition_size=1)
+            .score_ah(2)
+            .reorder(100, quantize=scann_builder.ReorderType.BFLOAT16)
+            .build()
+        )
+        seconds = time.perf_counter() - began
+        with tempfile.TemporaryDirectory() as folder:
+            searcher.serialize(folder, relative_path=True)
+            size = sum(path.stat().st_size for path in Path(folder).iterdir())
+        self.systems["scann"] = {"build_seconds": seconds, "bytes": size, "settings": []}
+        return searcher
+
+    def _climb(self, name: str, system: System) -> None:
+        """Notes the system's settings; the fastest that find enough are to take turns."""
+        noted = climb(system, self._recall)
+        self.systems[name]["settings"] = noted
+        for one in noted:
+            print(_line(name, one), flush=True)
+        self.rivals[name] = [
+            (setting, lambda setting=setting: system.search(setting)[0])  # type: ignore[misc]
+            for setting in fastest(noted, NUM_FASTEST if system.rescoring else 1)
         ]
-        if not enough:
-            return None
-        setting: dict[str, float] = max(enough, key=itemgetter("queries_per_second"))["setting"]
-        return setting
 
-    def _in_turn(self) -> None:
-        """Times every system at its fastest setting that finds enough, in turn."""
-        seconds: dict[str, list[float]] = {name: [] for name in self.rivals}
-        for _ in range(3 * ROUNDS):
-            for name, search in self.rivals.items():
-                time.sleep(0.05)  # Threads of the one before may still spin.
-                seconds[name].append(search())
-        for name, times in seconds.items():
-            self.systems[name]["at_wanted_recall"] = {
-                "setting": self._fastest(name),
-                "queries_per_second": NUM_QUERIES / statistics.median(times),
-            }
-
-    def _climb(
-        self, name: str, searching: Callable[[int, int], SearchFn]
-    ) -> Iterator[tuple[str, dict[str, float], SearchFn]]:
-        """Settings of ScaNN from quick to thorough, up to the share of leaves that is enough."""
-        for share in SHARES_OF_LEAVES:
-            leaves, best = round(share * self.num_leaves), 0.0
-            for reordering in REORDERINGS:
-                search = searching(leaves, reordering)
-                best = max(best, self._recall(search()))
-                setting: dict[str, float] = {
-                    "num_leaves_to_search": leaves,
-                    "reordering_num_neighbors": reordering,
-                }
-                yield name, setting, search
-            if best >= ENOUGH:
-                return
-
-    def _ours(self, index: ScannIndex, leaves: int, reordering: int) -> SearchFn:
-        search = index.searching(num_leaves_to_search=leaves, reordering_num_neighbors=reordering)
-        return lambda: np.asarray(search.search(self.queries, NUM_NEIGHBORS).indices)
+    def _ours(self, index: ScannIndex, setting: Setting) -> tuple[float, np.ndarray]:
+        search = index.searching(**setting)
+        return _timed(lambda: np.asarray(search.search(self.queries, NUM_NEIGHBORS).indices))
 
     def _bare(
-        self, searcher: Any, leaves: int, reordering: int, queries: np.ndarray | None = None
-    ) -> SearchFn:
-        asked = self.queries if queries is None else queries
-        batch = -(-NUM_QUERIES // (os.cpu_count() or 1))
-        return lambda: searcher.search_batched_parallel(
-            asked, NUM_NEIGHBORS, reordering, leaves, batch
-        )[0]
+        self, searcher: Any, queries: np.ndarray, setting: Setting
+    ) -> tuple[float, np.ndarray]:
+        leaves, reordering = setting.values()
+        batch = -(-len(queries) // (os.cpu_count() or 1))
+        return _timed(
+            lambda: searcher.search_batched_parallel(
+                queries, NUM_NEIGHBORS, reordering, leaves, batch
+            )[0]
+        )
 
-    def _wrapping(self, index: ScannIndex) -> float:
-        """Our search's time over that of the searcher inside, at equal parameters."""
-        leaves, reordering = round(0.01 * index.parameters.num_leaves), 150
-        extended = extended_queries(self.queries - index.origin)
-        ours = self._ours(index, leaves, reordering)
-        inside = self._bare(index.searcher, leaves, reordering, extended)
-        ratios = []
-        for _ in range(2 * ROUNDS):
-            # Each goes first in every other pair.
-            ratios.append(_seconds(ours)[0] / _seconds(inside)[0])
-            ratios.append(1 / (_seconds(inside)[0] / _seconds(ours)[0]))
-        return statistics.median(ratios)
+    def _as_built(self, memory: Memory) -> None:
+        """Our memory with the search that its build chose, asked for values too."""
+        ask = partial(self._retrieve, memory)
+        self._note("ours_as_built", ask, self.systems["ours"], NUM_QUERIES)
+        self.rivals["ours_as_built"] = [({}, lambda: _timed(ask)[0])]
 
-    def _faiss(self, stack: ExitStack) -> None:
-        asked = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "queries.npy"
+    def _retrieve(self, memory: Memory) -> np.ndarray:
+        neighbors, _ = retrieve(memory, self.queries, NUM_NEIGHBORS)
+        return np.asarray(neighbors.indices)
+
+    def _faiss(self, folder: Path, num_leaves: int, stack: ExitStack) -> None:
+        asked = folder / "queries.npy"
         np.save(asked, self.queries)
-        for name, (factory, ladder) in FAISS_SYSTEMS.items():
+        for name, factory in FAISS_SYSTEMS.items():
             worker = Worker(self.faiss_python, str(REPOSITORY / "benchmarks/faiss_worker.py"))
             stack.callback(worker.close)
-            half = self.keys.shape[1] // 2
-            text = factory.format(leaves=self.num_leaves, half=half)
+            text = factory.format(
+                leaves=num_leaves, twice=2 * num_leaves, half=self.keys.shape[1] // 2
+            )
             built = worker.ask(build=text, keys=str(self.keys_path))
             self.systems[name] = {**built, "factory": text, "settings": []}
-            for rung in ladder:
-                if max(self._climb_faiss(worker, name, one, asked) for one in rung) >= ENOUGH:
-                    break
-            setting = self._fastest(name)
-            if setting is not None:
-                self.rivals[name] = partial(self._ask_faiss, worker, name, setting, asked)
-
-    def _climb_faiss(
-        self, worker: Worker, name: str, setting: dict[str, float], asked: Path
-    ) -> float:
-        """Times one setting; returns its recall."""
-        seconds = [self._ask_faiss(worker, name, setting, asked) for _ in range(ROUNDS)]
-        return self._note(name, setting, np.load(asked.with_name(f"{name}.npy")), seconds)
+            ask = partial(self._ask_faiss, worker, name, asked)
+            if "IVF" in factory:
+                self._climb(name, System("nprobe", NPROBES, "k_factor_rf", K_FACTORS, ask))
+            else:
+                self._climb(name, System("efSearch", EF_SEARCHES, None, (0,), ask))
 
     def _ask_faiss(
-        self, worker: Worker, name: str, setting: dict[str, float], asked: Path
-    ) -> float:
-        """Seconds of one search by the worker's own clock; its rows lie beside the queries."""
-        rows = str(asked.with_name(f"{name}.npy"))
+        self, worker: Worker, name: str, asked: Path, setting: Setting
+    ) -> tuple[float, np.ndarray]:
+        """One search; its seconds by the worker's own clock."""
+        rows = asked.with_name(f"{name}.npy")
         answer = worker.ask(
-            search=str(asked), parameters=setting, num_neighbors=NUM_NEIGHBORS, rows=rows
+            search=str(asked), parameters=setting, num_neighbors=NUM_NEIGHBORS, rows=str(rows)
         )
         self.systems[name]["version"] = answer["versions"]["faiss"]
-        return float(answer["seconds"])
+        return float(answer["seconds"]), np.load(rows)
 
     def _exact(self) -> None:
         began = time.perf_counter()
         index = ExactIndex.build(np.asarray(self.keys))
-        self._built("exact", time.perf_counter() - began, self.keys.nbytes)
+        built = {"build_seconds": time.perf_counter() - began, "bytes": self.keys.nbytes}
         few = self.queries[:512]
-        search = lambda: np.asarray(index.search(few, NUM_NEIGHBORS).indices)
-        search()
-        timed = [_seconds(search) for _ in range(ROUNDS)]
-        self._note("exact", {}, timed[0][1], [seconds for seconds, _ in timed], len(few))
+        self._note(
+            "exact", lambda: np.asarray(index.search(few, NUM_NEIGHBORS).indices), built, len(few)
+        )
         self.systems["exact"]["at_wanted_recall"] = self.systems["exact"]["settings"][0]
 
-    def _time(self, settings: list[tuple[str, dict[str, float], SearchFn]]) -> None:
-        seconds: list[list[float]] = [[] for _ in settings]
-        for _ in range(ROUNDS):
-            for number, (_, _, search) in enumerate(settings):
-                seconds[number].append(_seconds(search)[0])
-        for (name, setting, search), times in zip(settings, seconds, strict=True):
-            self._note(name, setting, search(), times)
-
-    def _built(self, name: str, seconds: float, size: int) -> None:
-        self.systems[name] = {"build_seconds": seconds, "bytes": size, "settings": []}
-
     def _note(
-        self,
-        name: str,
-        setting: dict[str, float],
-        rows: np.ndarray,
-        seconds: list[float],
-        num_queries: int = NUM_QUERIES,
-    ) -> float:
-        recall = self._recall(rows)
-        rate = num_queries / statistics.median(seconds)
-        self.systems[name]["settings"].append(
-            {"setting": setting, "recall_at_10": recall, "queries_per_second": rate}
-        )
-        print(f"{len(self.keys):>9,} {name:16} {setting} recall {recall:.3f}, {rate:,.0f}/s")
-        return recall
+        self, name: str, ask: Callable[[], np.ndarray], built: dict[str, Any], num_queries: int
+    ) -> None:
+        """A system with nothing to set."""
+        ask()
+        timed = [_timed(ask) for _ in range(ROUNDS)]
+        rate = num_queries / statistics.median(seconds for seconds, _ in timed)
+        recall = self._recall(timed[0][1])
+        one: Noted = {"setting": {}, "recall_at_10": recall, "queries_per_second": rate}
+        facts = {fact: built[fact] for fact in ("build_seconds", "bytes")}
+        self.systems[name] = {**facts, "settings": [one]}
+        print(_line(name, one), flush=True)
+
+    def _in_turn(self) -> None:
+        """Times every system at its fastest settings that find enough, in turn."""
+        seconds: dict[tuple[str, int], list[float]] = {}
+        for _ in range(TURNS):
+            for name, settings in self.rivals.items():
+                for number, (_, search) in enumerate(settings):
+                    time.sleep(0.05)  # Threads of the one before may still spin.
+                    seconds.setdefault((name, number), []).append(search())
+        for name, settings in self.rivals.items():
+            if not settings:
+                continue
+            medians = [statistics.median(seconds[name, number]) for number in range(len(settings))]
+            best = int(np.argmin(medians))
+            self.systems[name]["at_wanted_recall"] = {
+                "setting": settings[best][0],
+                "queries_per_second": NUM_QUERIES / medians[best],
+            }
+
+    def _wrapping(self, memory: Memory, index: ScannIndex) -> float:
+        """The time of `retrieve` over that of the searcher inside, at the parameters it chose."""
+        setting = {"leaves": index.num_leaves_to_search, "rescored": index.reordering_num_neighbors}
+        extended = extended_queries(self.queries - index.origin)
+        ours = lambda: _timed(partial(self._retrieve, memory))[0]
+        inside = lambda: self._bare(index.searcher, extended, setting)[0]
+        ratios = []
+        for _ in range(TURNS):
+            # Each goes first in every other pair.
+            with fastest_kernels():
+                ratios.append(ours() / inside())
+                ratios.append(1 / (inside() / ours()))
+        return statistics.median(ratios)
 
     def _recall(self, rows: np.ndarray) -> float:
         found = Neighbors(rows.astype(np.int32), np.zeros(rows.shape, np.float32))
@@ -273,53 +278,21 @@ class Scale:
         return recall_at_k(found, truth, self.keys, self.queries[: len(rows)])
 
 
-def _seconds(search: SearchFn) -> tuple[float, np.ndarray]:
+def _of_scann(num_leaves: int, search: Callable[[Setting], tuple[float, np.ndarray]]) -> System:
+    depths = sorted({max(1, round(share * num_leaves)) for share in SHARES_OF_LEAVES})
+    return System("num_leaves_to_search", depths, "reordering_num_neighbors", REORDERINGS, search)
+
+
+def _timed(search: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
+    """Seconds of the search, and the rows it found."""
     began = time.perf_counter()
-    rows = search()
-    return time.perf_counter() - began, rows
+    found = search()
+    return time.perf_counter() - began, found
 
 
-def _time_alone(search: SearchFn) -> float:
-    return _seconds(search)[0]
-
-
-def _build_ours(keys: np.ndarray) -> tuple[ScannIndex, int, float]:
-    """Our index, the bytes of its files, and the seconds until it could be searched."""
-    (piece,) = cut(Rows(keys), len(keys))
-    with tempfile.TemporaryDirectory() as folder:
-        files = Path(folder) / "index"
-        files.mkdir()
-        began = time.perf_counter()
-        index, _ = build_scann(
-            piece,
-            "bfloat16",
-            files,
-            codes=Path(folder) / "codes",
-            made_from={},
-            reporter=Reporter(),
-            stop=StopRequest(),
-        )
-        seconds = time.perf_counter() - began
-        return index, _bytes_in(files), seconds
-
-
-def _bare_scann(keys: np.ndarray, num_leaves: int) -> tuple[Any, int]:
-    from scann.scann_ops.py import scann_builder, scann_ops_pybind
-
-    searcher = (
-        scann_ops_pybind.builder(keys, NUM_NEIGHBORS, "squared_l2")
-        .tree(num_leaves, 10, random_init=False, min_partition_size=1)
-        .score_ah(2)
-        .reorder(100, quantize=scann_builder.ReorderType.BFLOAT16)
-        .build()
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        searcher.serialize(folder, relative_path=True)
-        return searcher, _bytes_in(Path(folder))
-
-
-def _bytes_in(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir())
+def _line(name: str, one: Noted) -> str:
+    recall, rate = one["recall_at_10"], one["queries_per_second"]
+    return f"{name:20} {one['setting']} recall {recall:.3f}, {rate:,.0f}/s"
 
 
 def summarize(scales: dict[int, dict[str, Any]]) -> dict[str, float | None]:
@@ -337,7 +310,7 @@ def summarize(scales: dict[int, dict[str, Any]]) -> dict[str, float | None]:
             summary[f"{size}_{name}_bytes_per_key"] = round(bytes_per_key, 1)
             seconds = measured["systems"][name]["build_seconds"]
             summary[f"{size}_{name}_build_seconds"] = round(seconds, 1)
-            if name != "ours" and rate and rates["ours"]:
+            if not name.startswith("ours") and rate and rates["ours"]:
                 summary[f"{size}_vs_{name}"] = round(rates["ours"] / rate, 2)
         summary[f"{size}_wrapping_ratio"] = round(measured["wrapping_ratio"], 3)
     return summary
