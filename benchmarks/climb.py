@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 WANTED = 0.95
-ENOUGH = 0.98
-"""Recall beyond which a system is not asked to be more thorough."""
+ENOUGH, NO_GAIN = 0.98, 0.001
+"""A system is not asked to be more thorough beyond this recall, or where that does not help."""
 ROUNDS, NEAR = 3, 50
 """Searches of a setting; and the part of a depth to which the least one is known."""
 
@@ -18,7 +18,7 @@ Noted = dict[str, Any]
 
 
 class System(NamedTuple):
-    """A search with two dials.
+    """A search with one dial or two.
 
     Attributes:
       depth: the setting that says how much is looked at.
@@ -39,8 +39,8 @@ class System(NamedTuple):
 
 
 def climb(system: System, recall_of: Callable[[np.ndarray], float]) -> list[Noted]:
-    """Every setting up to those that find more than enough, and for every number of candidates the
-    least depth that finds the wanted share: recall rises with depth, so it is found by halving."""
+    """Every setting up to those that find more than enough; for every number of candidates, also
+    the least depth that finds the wanted share, by halving as if recall always rose with depth."""
     noted: dict[tuple[int, int], Noted] = {}
 
     def note(depth: int, rescoring: int) -> float:
@@ -55,8 +55,10 @@ def climb(system: System, recall_of: Callable[[np.ndarray], float]) -> list[Note
         }
         return recall
 
+    best = 0.0
     for depth in system.depths:
-        if max([note(depth, rescoring) for rescoring in system.rescorings]) >= ENOUGH:
+        before, best = best, max([note(depth, candidates) for candidates in system.rescorings])
+        if best >= ENOUGH or (best >= WANTED and best - before < NO_GAIN):
             break
     for rescoring in system.rescorings:
         found = {
@@ -76,8 +78,11 @@ def climb(system: System, recall_of: Callable[[np.ndarray], float]) -> list[Note
     return [noted[dials] for dials in sorted(noted)]
 
 
-def fastest(noted: Sequence[Noted], count: int) -> list[Setting]:
-    """The settings that find the wanted share, the fastest first, `count` at most."""
-    enough = [one for one in noted if one["recall_at_10"] >= WANTED]
-    enough.sort(key=lambda one: -one["queries_per_second"])
-    return [one["setting"] for one in enough[:count]]
+def fastest(system: System, noted: Sequence[Noted], count: int) -> list[Noted]:
+    """Of each number of candidates the least depth that finds the wanted share; of these the
+    fastest, `count` at most."""
+    least: dict[int | None, Noted] = {}
+    for one in noted:  # rising in depth
+        if one["recall_at_10"] >= WANTED:
+            least.setdefault(one["setting"].get(system.rescoring), one)
+    return sorted(least.values(), key=lambda one: -one["queries_per_second"])[:count]

@@ -7,6 +7,7 @@ and are not among them; recall is measured against exact search over all keys.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import synthetic_keys
 from peak_memory import peak_anonymous
+from worker import REPOSITORY
 
 from retrieve_rl import artifacts
 from retrieve_rl.progress import Reporter
@@ -28,11 +30,11 @@ from retrieve_rl.retrieval.rows import Rows
 from retrieve_rl.signals import StopRequest
 
 DIM, NUM_QUERIES, NUM_NEIGHBORS, REPEATS = 64, 1000, 10, 7
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def build(keys_path: Path, out: Path, options: IndexOptions) -> dict[str, Any]:
-    """Builds from the mapped keys; a build of an earlier call is thrown away."""
+    """Builds from the mapped keys; a build of an earlier call, whole or not, is thrown away."""
+    shutil.rmtree(out.with_name(f".{out.name}.shards"), ignore_errors=True)
     began = time.perf_counter()
     with peak_anonymous() as peak:
         report = build_memory(

@@ -2,17 +2,21 @@
 
 One and five million keys, synthetic or rows of a matrix of one's own (`--keys`), one batch of
 queries that are not among them, all systems in one run on the same cores: ours; bare ScaNN in the
-configuration of its own builder (blocks of two dimensions); FAISS, in processes of its own, as it
-is mostly set up, which needs more memory than ours, and at no more, there also with its own turning
-of the dimensions (OPQ) and with more lists. Each climbs from quick to thorough settings and then
-searches for the least that finds enough; the three fastest of those take turns, and medians are
-compared. Beside them stands our memory as it was built, with the search that its build chose, asked
-by `retrieve`. What our wrapping costs is measured apart: `retrieve` and the searcher inside it
-answer in turn, with the same kernels.
+configuration of its own builder (blocks of two dimensions), with its wheel's kernels and with those
+that ours uses; FAISS, in processes of its own, in several ways that need no more memory than ours
+(lean), among them its own turning of the dimensions (OPQ), and its graph (HNSW), at no more memory
+and as it is mostly set up, both with FAISS's default effort to build. Each climbs from quick to
+thorough settings, then searches for the least that finds enough; the fastest of those, three
+where candidates are scored again, take turns, and the best median counts. Exact search is timed
+apart, with fewer queries.
+
+Beside them stands our memory as it was built, with the search that its build chose, asked by
+`retrieve`. What our wrapping costs is measured apart: `retrieve` and the searcher inside it answer
+in turn, with the same kernels. Build seconds of ours count everything until the index could be
+searched, the true neighbors of its recall test among it; choosing the search comes on top.
 """
 
 import argparse
-import os
 import statistics
 import tempfile
 import time
@@ -23,12 +27,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import synthetic_keys
 from climb import ROUNDS, WANTED, Noted, Setting, System, climb, fastest
 from worker import REPOSITORY, Worker
 
 from retrieve_rl import artifacts
+from retrieve_rl.processes import usable_cores
 from retrieve_rl.progress import Reporter
 from retrieve_rl.retrieval.build import IndexOptions, build_memory
 from retrieve_rl.retrieval.exact import ExactIndex
@@ -37,27 +43,28 @@ from retrieve_rl.retrieval.memory import Memory, open_memory, retrieve
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.retrieval.quality import recall_at_k, true_neighbors
 from retrieve_rl.retrieval.rows import Rows
+from retrieve_rl.retrieval.scann_config import learned_from
 from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.retrieval.scann_kernels import fastest_kernels
 from retrieve_rl.signals import StopRequest
 
 DIM, NUM_QUERIES, NUM_NEIGHBORS, TURNS = 64, 2000, 10, 9
 NUM_FASTEST = 3
-"""Settings that take turns, of a system with two dials: a climb's timings are rough."""
+"""Settings of a system that take turns, at most: a climb's timings are rough."""
 SHARES_OF_LEAVES = tuple(0.0005 * 2**step for step in range(10))
 REORDERINGS = (30, 50, 75, 110, 150, 250, 400, 700)
 NPROBES = tuple(2**step for step in range(1, 11))
-K_FACTORS = (3, 5, 8, 12, 20, 40)
+K_FACTORS = (3, 4, 5, 6, 8, 12, 20, 40)
 EF_SEARCHES = (20, 40, 80, 160, 320, 640, 1280, 2560)
 FAISS_SYSTEMS = {
-    "faiss_ivfpq": "IVF{leaves},PQ{half}x4fsr,RFlat",
-    "faiss_hnsw": "HNSW16,Flat",
     "faiss_ivfpq_lean": "IVF{leaves},PQ{half}x4fsr,Refine(SQfp16)",
     "faiss_opq_lean": "OPQ{half},IVF{leaves},PQ{half}x4fsr,Refine(SQfp16)",
     "faiss_opq_lean_lists": "OPQ{half},IVF{twice},PQ{half}x4fsr,Refine(SQfp16)",
-    "faiss_hnsw_lean": "HNSW8,SQ8",
+    "faiss_opq_lean_plain": "OPQ{half},IVF{leaves},PQ{half}x4fs,Refine(SQfp16)",
+    "faiss_hnsw_lean": "HNSW10,SQ8",
+    "faiss_hnsw": "HNSW16,Flat",
 }
-"""Factory strings; lean: no more bytes a key than ours."""
+"""Factory strings; lean: no more bytes a key than ours; plain: codes of keys, not of residuals."""
 OWN_GAME = 150
 """Rows of a matrix of one's own left out on both sides of a query: those of its own game."""
 
@@ -101,7 +108,7 @@ class Scale:
         self.truth = true_neighbors(self.keys, self.queries, NUM_NEIGHBORS + 1)
         self.faiss_python = faiss_python
         self.systems: dict[str, dict[str, Any]] = {}
-        self.rivals: dict[str, list[tuple[Setting, Callable[[], float]]]] = {}
+        self.rivals: dict[str, list[tuple[Noted, Callable[[], float]]]] = {}
 
     def measure(self) -> dict[str, Any]:
         with ExitStack() as stack:
@@ -115,11 +122,13 @@ class Scale:
             self._climb("ours", _of_scann(num_leaves, partial(self._ours, shard.index)))
             bare = self._build_bare(num_leaves)
             self._climb("scann", _of_scann(num_leaves, partial(self._bare, bare, self.queries)))
+            self._with_kernels()
             self._as_built(memory)
             self._faiss(folder, num_leaves, stack)
             self._exact()
             self._in_turn()
             wrapping = self._wrapping(memory, shard.index)
+            self.rivals.clear()  # they hold the indexes
         return {"num_leaves": num_leaves, "systems": self.systems, "wrapping_ratio": wrapping}
 
     def _build_ours(self, out: Path) -> Memory:
@@ -141,7 +150,13 @@ class Scale:
         began = time.perf_counter()
         searcher = (
             scann_ops_pybind.builder(self.keys, NUM_NEIGHBORS, "squared_l2")
-            .tree(num_leaves, 10, random_init=False, min_partition_size=1)
+            .tree(
+                num_leaves,
+                10,
+                training_sample_size=learned_from(num_leaves),
+                random_init=False,
+                min_partition_size=1,
+            )
             .score_ah(2)
             .reorder(100, quantize=scann_builder.ReorderType.BFLOAT16)
             .build()
@@ -160,9 +175,21 @@ class Scale:
         for one in noted:
             print(_line(name, one), flush=True)
         self.rivals[name] = [
-            (setting, lambda setting=setting: system.search(setting)[0])  # type: ignore[misc]
-            for setting in fastest(noted, NUM_FASTEST if system.rescoring else 1)
+            (one, partial(_seconds_of, system, one["setting"]))
+            for one in fastest(system, noted, NUM_FASTEST)
         ]
+
+    def _with_kernels(self) -> None:
+        """Bare ScaNN at the same settings, with the kernels that ours uses."""
+
+        def faster(search: Callable[[], float]) -> float:
+            with fastest_kernels():
+                return search()
+
+        name = "scann_with_our_kernels"
+        facts = {fact: self.systems["scann"][fact] for fact in ("build_seconds", "bytes")}
+        self.systems[name] = {**facts, "settings": []}
+        self.rivals[name] = [(one, partial(faster, search)) for one, search in self.rivals["scann"]]
 
     def _ours(self, index: ScannIndex, setting: Setting) -> tuple[float, np.ndarray]:
         search = index.searching(**setting)
@@ -171,19 +198,19 @@ class Scale:
     def _bare(
         self, searcher: Any, queries: np.ndarray, setting: Setting
     ) -> tuple[float, np.ndarray]:
-        leaves, reordering = setting.values()
-        batch = -(-len(queries) // (os.cpu_count() or 1))
+        leaves, candidates = setting["num_leaves_to_search"], setting["reordering_num_neighbors"]
+        batch = -(-len(queries) // usable_cores())
         return _timed(
             lambda: searcher.search_batched_parallel(
-                queries, NUM_NEIGHBORS, reordering, leaves, batch
+                queries, NUM_NEIGHBORS, candidates, leaves, batch
             )[0]
         )
 
     def _as_built(self, memory: Memory) -> None:
         """Our memory with the search that its build chose, asked for values too."""
         ask = partial(self._retrieve, memory)
-        self._note("ours_as_built", ask, self.systems["ours"], NUM_QUERIES)
-        self.rivals["ours_as_built"] = [({}, lambda: _timed(ask)[0])]
+        one = self._note("ours_as_built", ask, self.systems["ours"], NUM_QUERIES)
+        self.rivals["ours_as_built"] = [(one, lambda: _timed(ask)[0])]
 
     def _retrieve(self, memory: Memory) -> np.ndarray:
         neighbors, _ = retrieve(memory, self.queries, NUM_NEIGHBORS)
@@ -214,22 +241,21 @@ class Scale:
         answer = worker.ask(
             search=str(asked), parameters=setting, num_neighbors=NUM_NEIGHBORS, rows=str(rows)
         )
-        self.systems[name]["version"] = answer["versions"]["faiss"]
+        self.systems[name]["versions"] = answer["versions"]
         return float(answer["seconds"]), np.load(rows)
 
     def _exact(self) -> None:
         began = time.perf_counter()
         index = ExactIndex.build(np.asarray(self.keys))
+        jax.block_until_ready(index.blocks)
         built = {"build_seconds": time.perf_counter() - began, "bytes": self.keys.nbytes}
         few = self.queries[:512]
-        self._note(
-            "exact", lambda: np.asarray(index.search(few, NUM_NEIGHBORS).indices), built, len(few)
-        )
-        self.systems["exact"]["at_wanted_recall"] = self.systems["exact"]["settings"][0]
+        ask = lambda: np.asarray(index.search(few, NUM_NEIGHBORS).indices)
+        self.systems["exact"]["at_wanted_recall"] = self._note("exact", ask, built, len(few))
 
     def _note(
         self, name: str, ask: Callable[[], np.ndarray], built: dict[str, Any], num_queries: int
-    ) -> None:
+    ) -> Noted:
         """A system with nothing to set."""
         ask()
         timed = [_timed(ask) for _ in range(ROUNDS)]
@@ -239,28 +265,30 @@ class Scale:
         facts = {fact: built[fact] for fact in ("build_seconds", "bytes")}
         self.systems[name] = {**facts, "settings": [one]}
         print(_line(name, one), flush=True)
+        return one
 
     def _in_turn(self) -> None:
-        """Times every system at its fastest settings that find enough, in turn."""
-        seconds: dict[tuple[str, int], list[float]] = {}
+        """Times every system at its fastest settings that find enough, in turn, and back again."""
+        rivals = [(name, *one) for name, settings in self.rivals.items() for one in settings]
+        seconds: list[list[float]] = [[] for _ in rivals]
+        order = list(range(len(rivals)))
         for _ in range(TURNS):
-            for name, settings in self.rivals.items():
-                for number, (_, search) in enumerate(settings):
-                    time.sleep(0.05)  # Threads of the one before may still spin.
-                    seconds.setdefault((name, number), []).append(search())
-        for name, settings in self.rivals.items():
-            if not settings:
-                continue
-            medians = [statistics.median(seconds[name, number]) for number in range(len(settings))]
-            best = int(np.argmin(medians))
-            self.systems[name]["at_wanted_recall"] = {
-                "setting": settings[best][0],
-                "queries_per_second": NUM_QUERIES / medians[best],
-            }
+            for number in order:
+                time.sleep(0.05)  # Threads of the one before may still spin.
+                seconds[number].append(rivals[number][2]())
+            order.reverse()
+        for (name, one, _), times in zip(rivals, seconds, strict=True):
+            rate = NUM_QUERIES / statistics.median(times)
+            best = self.systems[name].get("at_wanted_recall")
+            if best is None or rate > best["queries_per_second"]:
+                self.systems[name]["at_wanted_recall"] = {**one, "queries_per_second": rate}
 
     def _wrapping(self, memory: Memory, index: ScannIndex) -> float:
         """The time of `retrieve` over that of the searcher inside, at the parameters it chose."""
-        setting = {"leaves": index.num_leaves_to_search, "rescored": index.reordering_num_neighbors}
+        setting = {
+            name: getattr(index, name)
+            for name in ("num_leaves_to_search", "reordering_num_neighbors")
+        }
         extended = extended_queries(self.queries - index.origin)
         ours = lambda: _timed(partial(self._retrieve, memory))[0]
         inside = lambda: self._bare(index.searcher, extended, setting)[0]
@@ -290,28 +318,42 @@ def _timed(search: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
     return time.perf_counter() - began, found
 
 
+def _seconds_of(system: System, setting: Setting) -> float:
+    return system.search(setting)[0]
+
+
 def _line(name: str, one: Noted) -> str:
     recall, rate = one["recall_at_10"], one["queries_per_second"]
     return f"{name:20} {one['setting']} recall {recall:.3f}, {rate:,.0f}/s"
 
 
 def summarize(scales: dict[int, dict[str, Any]]) -> dict[str, float | None]:
-    """Rates at recall 0.95, and ours over each of the others'."""
+    """Rates at recall 0.95, ours over each of the others' and over the fastest lean FAISS's, and
+    what each system takes; null where a system finds too few at every setting."""
     summary: dict[str, float | None] = {}
     for num_keys, measured in scales.items():
-        size = f"{num_keys // 1_000_000}m"
+        size, systems = f"{num_keys // 1_000_000}m", measured["systems"]
         rates = {
             name: system.get("at_wanted_recall", {}).get("queries_per_second")
-            for name, system in measured["systems"].items()
+            for name, system in systems.items()
         }
         for name, rate in rates.items():
+            system = systems[name]
             summary[f"{size}_{name}_queries_per_second"] = None if rate is None else round(rate)
-            bytes_per_key = measured["systems"][name]["bytes"] / num_keys
-            summary[f"{size}_{name}_bytes_per_key"] = round(bytes_per_key, 1)
-            seconds = measured["systems"][name]["build_seconds"]
-            summary[f"{size}_{name}_build_seconds"] = round(seconds, 1)
-            if not name.startswith("ours") and rate and rates["ours"]:
-                summary[f"{size}_vs_{name}"] = round(rates["ours"] / rate, 2)
+            summary[f"{size}_{name}_bytes_per_key"] = round(system["bytes"] / num_keys, 1)
+            summary[f"{size}_{name}_build_seconds"] = round(system["build_seconds"], 1)
+            best = max((one["recall_at_10"] for one in system["settings"]), default=None)
+            if rate is None and best is not None:
+                summary[f"{size}_{name}_best_recall_at_10"] = round(best, 3)
+            if not name.startswith("ours"):
+                summary[f"{size}_vs_{name}"] = rate and round(rates["ours"] / rate, 2)
+        lean = {name: rate for name, rate in rates.items() if "lean" in name and rate}
+        for name in lean:
+            assert systems[name]["bytes"] <= systems["ours"]["bytes"], f"{name} is not lean"
+        summary[f"{size}_vs_fastest_lean_faiss"] = round(rates["ours"] / max(lean.values()), 2)
+        as_built = systems["ours_as_built"]["settings"][0]
+        summary[f"{size}_ours_as_built_recall_at_10"] = round(as_built["recall_at_10"], 4)
+        summary[f"{size}_ours_tune_seconds"] = round(systems["ours"]["tune_seconds"], 1)
         summary[f"{size}_wrapping_ratio"] = round(measured["wrapping_ratio"], 3)
     return summary
 
@@ -324,32 +366,34 @@ def main() -> None:
         "--keys", type=Path, metavar="FILE", help="a float32 matrix; its rows lie game after game"
     )
     parser.add_argument("--work", type=Path, default=Path("runs/benchmarks"), metavar="DIR")
-    default = REPOSITORY / "experiments/results/index-tradeoff.json"
-    parser.add_argument("--out", type=Path, default=default, metavar="FILE")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="index-tradeoff.json, or -of-keys.json for --keys"
+    )
     options = parser.parse_args()
+    work, name = options.work.resolve(), "index-tradeoff" + ("-of-keys" if options.keys else "")
+    out = options.out or REPOSITORY / "experiments/results" / f"{name}.json"
     scales = {}
     for num_keys in options.num_keys:
         if options.keys is None:
-            path, queries = synthetic(num_keys, options.work)
+            path, queries = synthetic(num_keys, work)
         else:
-            path, queries = drawn_from(options.keys, num_keys, options.work)
+            path, queries = drawn_from(options.keys, num_keys, work)
         scales[num_keys] = Scale(path, queries, options.faiss_python).measure()
-    summary = summarize(scales)
-    document = {
-        "benchmark": "index-tradeoff",
-        "what": (__doc__ or "").strip(),
-        "keys": (synthetic_keys.__doc__ or "").strip()
-        if options.keys is None
-        else (drawn_from.__doc__ or "").strip(),
-        "wanted_recall": WANTED,
-        "summary": summary,
-        "scales": {str(num_keys): measured for num_keys, measured in scales.items()},
-        "cores": os.cpu_count(),
-        "versions": {name: version(name) for name in ("scann", "jax", "numpy")},
-    }
+        summary = summarize(scales)
+        document = {
+            "benchmark": out.stem,
+            "what": (__doc__ or "").strip(),
+            "keys": ((drawn_from if options.keys else synthetic_keys).__doc__ or "").strip(),
+            "dim": queries.shape[1],
+            "wanted_recall": WANTED,
+            "summary": summary,
+            "scales": {str(num_keys): measured for num_keys, measured in scales.items()},
+            "cores": usable_cores(),
+            "versions": {name: version(name) for name in ("scann", "jax", "numpy")},
+        }
+        artifacts.write_file(out, artifacts.to_json(document))
     for name, value in summary.items():
-        print(f"{name:40} {value}")
-    artifacts.write_file(options.out, artifacts.to_json(document))
+        print(f"{name:45} {value}")
 
 
 if __name__ == "__main__":
