@@ -58,7 +58,8 @@ def _nearest(data: GoData, queries: UInt32[np.ndarray, "B W"], run: Run) -> Neig
             run.stop.raise_if_requested("all is kept but the report: run again to go on")
             part = positions.take(rows[start : start + _ROWS_AT_ONCE])
             found = np.asarray(_nearest_in_part(_words(stones(part, 0)), queries))
-            distance, row = found >> _ROW_BITS, found & (2**_ROW_BITS - 1)
+            distance = (found >> _ROW_BITS).astype(np.float32)
+            row = (found & (2**_ROW_BITS - 1)).astype(np.int32)
             nearer = distance < distances
             distances = np.where(nearer, distance, distances)
             indices = np.where(nearer, row + start, indices)
