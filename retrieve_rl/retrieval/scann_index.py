@@ -4,6 +4,7 @@ scann is imported here and in `scann_learning` alone.
 """
 
 import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from retrieve_rl.errors import DataError
+from retrieve_rl.errors import DataError, MissingDependencyError
 from retrieve_rl.retrieval.inner_product import extended_queries, squared_distances
 from retrieve_rl.retrieval.keys import as_queries
 from retrieve_rl.retrieval.neighbors import Neighbors
@@ -79,10 +80,16 @@ class ScannIndex:
         """Reads what `save` wrote; the caller has verified the files.
 
         Raises:
+          MissingDependencyError: ScaNN is not installed.
           DataError: a file that ScaNN does not write is among them, or it cannot read them.
         """
-        from scann.scann_ops.py import scann_ops_pybind
-
+        try:
+            from scann.scann_ops.py import scann_ops_pybind
+        except ModuleNotFoundError:
+            raise MissingDependencyError(
+                f"{folder} was built with ScaNN, which is not installed ({sys.platform}; it exists"
+                " for Linux): install scann, or build the index anew with --index exact"
+            ) from None
         for path in folder.iterdir():
             if path.name not in FILE_NAMES:
                 raise DataError(f"{path} is not a file of a ScaNN index: remove it, or rebuild")
@@ -179,6 +186,8 @@ def _padded(indices: np.ndarray, distances: np.ndarray, num_neighbors: int) -> N
     padding = ((0, 0), (0, num_neighbors - indices.shape[1]))
     indices = np.where(found, indices.astype(np.int32), np.int32(-1))  # they come unsigned
     distances = np.where(found, np.maximum(distances, 0.0), np.inf).astype(np.float32)
+    if indices.shape[1] == num_neighbors:
+        return Neighbors(indices, distances)
     return Neighbors(
         np.pad(indices, padding, constant_values=-1),
         np.pad(distances, padding, constant_values=np.inf),

@@ -1,11 +1,12 @@
 """ScaNN's traps: builds that differ, pickles, moved folders, NaN."""
 
 import hashlib
+import sys
 
 import numpy as np
 import pytest
 
-from retrieve_rl.errors import DataError
+from retrieve_rl.errors import DataError, MissingDependencyError
 from retrieve_rl.retrieval import scann_build
 from retrieve_rl.retrieval.neighbors import nearest
 from retrieve_rl.retrieval.scann_config import ScannParameters, block_widths
@@ -70,6 +71,14 @@ def test_a_spoiled_folder_is_refused(make_scann, keys, tmp_path, spoil, message)
     index.save(tmp_path)
     spoil(tmp_path)
     with pytest.raises(DataError, match=message):
+        ScannIndex.load(tmp_path, index.parameters, 4000, 16)
+
+
+def test_an_index_of_scann_needs_scann(make_scann, keys, tmp_path, monkeypatch):
+    index = make_scann(keys)
+    index.save(tmp_path)
+    monkeypatch.setitem(sys.modules, "scann.scann_ops.py", None)
+    with pytest.raises(MissingDependencyError, match="was built with ScaNN, which is not install"):
         ScannIndex.load(tmp_path, index.parameters, 4000, 16)
 
 
