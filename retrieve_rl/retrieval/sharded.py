@@ -100,9 +100,20 @@ def renumber(found: Neighbors, rows: int | Int[np.ndarray, " N"]) -> Neighbors:
 
 def merge(answers: Sequence[Neighbors], num_neighbors: int) -> Neighbors:
     """The nearest of several answers to the same queries; equal distances in the order of rows."""
+    if len(answers) == 1 and _rises(answers[0]) and _width(answers[0]) <= num_neighbors:
+        return answers[0]
     indices = np.concatenate([np.asarray(answer.indices) for answer in answers], axis=1)
     distances = np.concatenate([np.asarray(answer.distances) for answer in answers], axis=1)
     order = np.lexsort((indices, distances), axis=1)[:, :num_neighbors]
     return Neighbors(
         np.take_along_axis(indices, order, axis=1), np.take_along_axis(distances, order, axis=1)
     )
+
+
+def _width(answer: Neighbors) -> int:
+    return answer.distances.shape[1]
+
+
+def _rises(answer: Neighbors) -> bool:
+    """Whether no two distances of a query are equal, and each is greater than the one before."""
+    return bool(np.all(answer.distances[:, 1:] > answer.distances[:, :-1]))

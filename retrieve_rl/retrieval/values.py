@@ -31,6 +31,8 @@ class Column:
     def take(self, indices: Int[Array, "*B"]) -> np.ndarray:
         """The rows at `indices`, shape [*B, ...]; zeros where the index is -1."""
         first = self.segments[0]
+        if len(self.segments) == 1 and np.all(indices >= 0):
+            return np.asarray(first)[indices]
         dtype = np.result_type(*self.segments)  # wide enough for the numbers of all
         taken = np.zeros((*indices.shape, *first.shape[1:]), dtype)
         start = 0

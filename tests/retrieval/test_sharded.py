@@ -4,7 +4,7 @@ import numpy as np
 
 from retrieve_rl.retrieval.exact import ExactIndex
 from retrieve_rl.retrieval.neighbors import Neighbors
-from retrieve_rl.retrieval.sharded import Shard, ShardedIndex, merge
+from retrieve_rl.retrieval.sharded import Shard, ShardedIndex, merge, nearest_of
 
 
 def test_the_nearest_of_all_answers_ties_by_row():
@@ -13,6 +13,20 @@ def test_the_nearest_of_all_answers_ties_by_row():
     merged = merge([one, other], 3)
     np.testing.assert_array_equal(merged.indices, [[4, 5, 3]])
     np.testing.assert_array_equal(merged.distances, [[0.5, 0.5, 1.0]])
+
+
+def test_one_answer_is_put_in_order_too():
+    rising = Neighbors(np.array([[5, 1]]), np.array([[0.5, 2.0]]))
+    assert nearest_of([rising], 1, 2) is rising
+    np.testing.assert_array_equal(merge([rising], 1).indices, [[5]])
+    tied = Neighbors(np.array([[5, 1]]), np.array([[0.5, 0.5]]))
+    np.testing.assert_array_equal(nearest_of([tied], 1, 2).indices, [[1, 5]])
+
+
+def test_nobody_answers_with_nothing():
+    nobody = nearest_of([], 1, 2)
+    np.testing.assert_array_equal(nobody.indices, [[-1, -1]])
+    np.testing.assert_array_equal(nobody.distances, [[np.inf, np.inf]])
 
 
 def test_what_is_missing_stays_missing():
