@@ -31,7 +31,7 @@ install: $(INSTALLED)  ## Make .venv from the lock file
 
 .PHONY: run
 run: $(INSTALLED)  ## Train and compare the first three arms on hopper-medium (fifteen minutes, two cores)
-	@$(VENV)/bin/rrl ablate first-look
+	@$(VENV)/bin/rrl ablate first-look --cells runs/cells
 
 .PHONY: test
 test: $(INSTALLED)  ## Run the tests
@@ -67,8 +67,8 @@ smoke-all: $(INSTALLED)  ## Run every study on a tiny setting (twenty minutes, t
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bash tests/smoke_all.sh
 
 .PHONY: bench
-bench: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure what is not measured yet, into bench.json (half an hour; makes .venv-bench)
-	@$(VENV)/bin/python benchmarks/run_all.py --bench-python $(BENCH_VENV)/bin/python
+bench: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure speed against others and the machine's limit, into bench.json (an hour; makes .venv-bench)
+	@$(VENV)/bin/python benchmarks/run_all.py --again --bench-python $(BENCH_VENV)/bin/python
 
 .PHONY: bench-index
 bench-index: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure indexes of one to fifty million keys (long; tens of GB)
