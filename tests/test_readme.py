@@ -99,15 +99,10 @@ def run_python(code: str, folder: Path) -> str:
     return done.stdout
 
 
-def test_own_keys_are_indexed_grown_and_asked(tmp_path, monkeypatch, rng):
+def test_own_keys_are_indexed_grown_and_asked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    keys = rng.normal(size=(400, 16)).astype(np.float32)
-    moves, games = rng.integers(0, 82, 400), np.repeat(np.arange(40), 10)
-    np.save("more.npy", -keys)
-    np.savez("more.npz", move=moves)
-    np.save("more-games.npy", games)
     (writing,) = [block for block in blocks("python", RECIPES) if "np.savez" in block]
-    exec(writing, {"np": np, "keys": keys, "moves": moves, "games": games})
+    run_python(writing, tmp_path)
     for command in INDEXING:
         result = CliRunner().invoke(app, shlex.split(command)[1:])
         assert result.exit_code == 0, result.output

@@ -120,9 +120,10 @@ def build_index(
     """Build a search index over your own keys, or over the positions of Go games.
 
     With --keys the index is a folder; its report is in MANIFEST.json. With
-    --task games are read, an encoder is trained and what it expects of a position
-    is the position's key; the result says how good the neighbors are. The same
-    command again goes on where it was stopped. Exits 6 where the recall is missed.
+    --task games are read, an encoder is trained, and the activations of its last
+    layer with a board, projected, are a position's key; the result says how good
+    the neighbors are. The same command again goes on where it was stopped. Exits 6
+    where the recall is missed.
 
     With --task and --add games join the index of a finished run: nothing is
     trained, and the new version lies in the folder that is printed.

@@ -70,7 +70,7 @@ class Choice:
     seed: Annotated[
         int,
         Option(
-            min=0, help="Draws the data and starts the training; in Go the index has its own seed."
+            min=0, help="Draws the experts, starts the training; in Go the index has its own seed."
         ),
     ] = 0
     settings: Annotated[
@@ -101,7 +101,7 @@ class GoChoice:
 
     task: Annotated[
         str | None,
-        Option(metavar="NAME|FILE.toml", show_default="none", help="As go9: games become keys."),
+        Option(metavar="NAME|FILE.toml", show_default="none", help="A task of Go, as go9."),
     ] = None
     preset: Annotated[str, Option(metavar="NAME", help="Budget; see `rrl list presets`.")] = (
         "default"
@@ -173,7 +173,7 @@ class MatchChoice:
             metavar="FILE",
             dir_okay=False,
             show_default="from the bundled games",
-            help="Go: openings of a match, a line each (E5 C3), or SGF; half of them score.",
+            help="Go: openings, FILE.txt with one a line (E5 C3), or SGF; half of them score.",
         ),
     ] = None
     opening_set: Annotated[
@@ -181,7 +181,11 @@ class MatchChoice:
         Option(help="Go: the half that scores, or the one whose games may grow an index."),
     ] = "scoring"
     move_seconds: Annotated[
-        float, Option(min=0.01, help="Go: what a move of the opponent is meant to take.")
+        float,
+        Option(
+            min=0.01,
+            help="Go: what its move is meant to take; it is waited for 10 s and twice that.",
+        ),
     ] = 10.0
 
 
