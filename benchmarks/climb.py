@@ -39,8 +39,9 @@ class System(NamedTuple):
 
 
 def climb(system: System, recall_of: Callable[[np.ndarray], float]) -> list[Noted]:
-    """Every setting up to those that find more than enough; for every number of candidates, also
-    the least depth that finds the wanted share, by halving as if recall always rose with depth."""
+    """Every setting up to those that find more than enough; for every number of candidates that
+    has found enough by then, also the least depth that does, by halving as if recall always rose.
+    """
     noted: dict[tuple[int, int], Noted] = {}
 
     def note(depth: int, rescoring: int) -> float:

@@ -41,14 +41,14 @@ def measure(faiss_python: str, rounds: int) -> dict[str, Any]:
             np.save(Path(folder) / f"{batch}.npy", queries[:batch])
         for number in range(rounds + 1):
             for batch in BATCHES:
-                time.sleep(0.05)
+                time.sleep(0.05)  # Threads of the one before may still spin.
                 answer = faiss.ask(
                     search=str(Path(folder) / f"{batch}.npy"),
                     num_neighbors=NUM_NEIGHBORS,
                     rows=str(Path(folder) / "rows.npy"),
                 )
                 asked = jnp.asarray(queries[:batch])
-                time.sleep(0.05)  # Threads of the one before may still spin.
+                time.sleep(0.05)
                 began = time.perf_counter()
                 rows = np.asarray(index.search(asked, NUM_NEIGHBORS).indices)
                 seconds = time.perf_counter() - began

@@ -21,12 +21,12 @@ def build(request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     keys = np.load(request["keys"], mmap_mode="r")
     began = time.perf_counter()
     index = faiss.index_factory(keys.shape[1], request["build"])
-    rotation = four_bits_of(index)
+    kept_alive = four_bits_of(index)
     if not index.is_trained:
         lists = int(found[1]) if (found := re.search(r"IVF(\d+)", request["build"])) else 0
         rows = max(TRAINING_ROWS, TRAINING_ROWS_PER_LIST * lists)
         index.train(np.ascontiguousarray(keys[:: max(1, len(keys) // rows)]))
-    del rotation
+    del kept_alive
     for start in range(0, len(keys), 1 << 19):
         index.add(np.ascontiguousarray(keys[start : start + (1 << 19)]))
     seconds = time.perf_counter() - began

@@ -81,7 +81,7 @@ ROWS = (
         "the searcher inside it; bare ScaNN as its builder sets it up; FAISS at no more memory",
         tuple(
             goal
-            for result in ("index-tradeoff", "index-tradeoff-go")
+            for result in ("index-tradeoff", "index-tradeoff-of-keys")
             for size in ("1m", "5m")
             for goal in (
                 Goal(result, f"{size}_wrapping_ratio", at_most=1.05),

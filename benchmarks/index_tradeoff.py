@@ -226,6 +226,8 @@ class Scale:
                 leaves=num_leaves, twice=2 * num_leaves, half=self.keys.shape[1] // 2
             )
             built = worker.ask(build=text, keys=str(self.keys_path))
+            if "_lean" in name and built["bytes"] > self.systems["ours"]["bytes"]:
+                raise SystemExit(f"{text} takes {built['bytes']:,} bytes, more than ours")
             self.systems[name] = {**built, "factory": text, "settings": []}
             ask = partial(self._ask_faiss, worker, name, asked)
             if "IVF" in factory:
@@ -331,7 +333,8 @@ def _line(name: str, one: Noted) -> str:
 
 def summarize(scales: dict[int, dict[str, Any]]) -> dict[str, float | None]:
     """Rates at recall 0.95, ours over each of the others' and over the fastest lean FAISS's, and
-    what each system takes; null where a system finds too few at every setting."""
+    what each system takes; null where a system finds too few at every setting. The rate of ours as
+    built is at the recall beside it."""
     summary: dict[str, float | None] = {}
     for num_keys, measured in scales.items():
         size, systems = f"{num_keys // 1_000_000}m", measured["systems"]
@@ -348,16 +351,18 @@ def summarize(scales: dict[int, dict[str, Any]]) -> dict[str, float | None]:
             if rate is None and best is not None:
                 summary[f"{size}_{name}_best_recall_at_10"] = round(best, 3)
             if not name.startswith("ours"):
-                summary[f"{size}_vs_{name}"] = rate and round(rates["ours"] / rate, 2)
-        lean = {name: rate for name, rate in rates.items() if "lean" in name and rate}
-        for name in lean:
-            assert systems[name]["bytes"] <= systems["ours"]["bytes"], f"{name} is not lean"
-        summary[f"{size}_vs_fastest_lean_faiss"] = round(rates["ours"] / max(lean.values()), 2)
+                summary[f"{size}_vs_{name}"] = _ratio(rates["ours"], rate)
+        lean = [rate for name, rate in rates.items() if "_lean" in name and rate]
+        summary[f"{size}_vs_fastest_lean_faiss"] = _ratio(rates["ours"], max(lean, default=None))
         as_built = systems["ours_as_built"]["settings"][0]
         summary[f"{size}_ours_as_built_recall_at_10"] = round(as_built["recall_at_10"], 4)
         summary[f"{size}_ours_tune_seconds"] = round(systems["ours"]["tune_seconds"], 1)
         summary[f"{size}_wrapping_ratio"] = round(measured["wrapping_ratio"], 3)
     return summary
+
+
+def _ratio(rate: float | None, other: float | None) -> float | None:
+    return round(rate / other, 2) if rate and other else None
 
 
 def main() -> None:
@@ -393,7 +398,8 @@ def main() -> None:
             "cores": usable_cores(),
             "versions": {name: version(name) for name in ("scann", "jax", "numpy")},
         }
-        artifacts.write_file(out, artifacts.to_json(document))
+        artifacts.write_file(work / out.name, artifacts.to_json(document))
+    artifacts.write_file(out, artifacts.to_json(document))
     for name, value in summary.items():
         print(f"{name:45} {value}")
 

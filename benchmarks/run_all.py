@@ -1,8 +1,8 @@
 """Runs the benchmarks one after the other and gathers their summaries in `bench.json`.
 
-A benchmark whose result is newer than its script and comes from the library versions installed now
-is not run again. The long ones of the index and of engines that fail run by their own commands;
-their results are gathered as they lie there.
+Without `--again` a benchmark whose result is newer than its script and comes from the library
+versions installed now is not run again. The long ones of the index and of engines that fail run by
+their own commands; their results are gathered as they lie there.
 """
 
 import argparse
@@ -110,7 +110,7 @@ def main() -> None:
     artifacts.write_file(options.out, artifacts.to_json(document))
     print(f"written: {options.out}")
     if failed:
-        sys.exit(f"failed: {', '.join(failed)}; run again: what succeeded is kept")
+        sys.exit(f"failed: {', '.join(failed)}; without --again the others are not run anew")
 
 
 if __name__ == "__main__":
