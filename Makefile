@@ -31,7 +31,7 @@ install: $(INSTALLED)  ## Make .venv from the lock file
 
 .PHONY: run
 run: $(INSTALLED)  ## Train and compare the first three arms on hopper-medium (fifteen minutes, two cores)
-	@$(VENV)/bin/rrl ablate first-look --cells runs/cells
+	@RRL_CELLS="$${RRL_CELLS:-$${RRL_RUNS:-runs}/cells}" $(VENV)/bin/rrl ablate first-look
 
 .PHONY: test
 test: $(INSTALLED)  ## Run the tests

@@ -184,7 +184,7 @@ class MatchChoice:
         float,
         Option(
             min=0.01,
-            help="Go: what its move is meant to take; it is waited for 10 s and twice that.",
+            help="Go: what a move of the opponent is meant to take; twice that and 10 s is late.",
         ),
     ] = 10.0
 

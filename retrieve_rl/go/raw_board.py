@@ -18,7 +18,7 @@ from retrieve_rl.types import Array
 _ROWS_AT_ONCE = 262_144
 _KEYS_IN_STEP = 16
 _ROW_BITS = 24
-"""Below the distance of at most 162, in a word; a part has fewer rows than they can count."""
+"""Of a row's number within a part; its distance, at most 162, stands above them in a word."""
 
 
 def nearest_boards(

@@ -3,7 +3,6 @@
 scann is imported here and in `scann_learning` alone.
 """
 
-import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from retrieve_rl.errors import DataError, MissingDependencyError
+from retrieve_rl.processes import usable_cores
 from retrieve_rl.retrieval.inner_product import extended_queries, squared_distances
 from retrieve_rl.retrieval.keys import as_queries
 from retrieve_rl.retrieval.neighbors import Neighbors
@@ -85,10 +85,13 @@ class ScannIndex:
         """
         try:
             from scann.scann_ops.py import scann_ops_pybind
-        except ModuleNotFoundError:
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith("scann"):
+                raise
             raise MissingDependencyError(
                 f"{folder} was built with ScaNN, which is not installed ({sys.platform}; it exists"
-                " for Linux): install scann, or build the index anew with --index exact"
+                " for Linux): install scann, or build the index anew with --index exact (with"
+                " --task: --set index.kind=exact)"
             ) from None
         for path in folder.iterdir():
             if path.name not in FILE_NAMES:
@@ -147,7 +150,7 @@ class ScannIndex:
             return _padded(np.zeros((0, 0), np.int32), np.zeros((0, 0)), num_neighbors)
         asked = min(num_neighbors, self.num_keys)
         # One large batch a core: its queries share every leaf they read.
-        batch_size = -(-len(queries) // (os.cpu_count() or 1))
+        batch_size = -(-len(queries) // usable_cores())
 
         def search(*arguments: Any) -> tuple[np.ndarray, np.ndarray]:
             with fastest_kernels():
@@ -183,11 +186,11 @@ class ScannIndex:
 def _padded(indices: np.ndarray, distances: np.ndarray, num_neighbors: int) -> Neighbors:
     """ScaNN's answer, where it found too few (NaN distances) or too few exist, filled up."""
     found = np.isfinite(distances)
-    padding = ((0, 0), (0, num_neighbors - indices.shape[1]))
     indices = np.where(found, indices.astype(np.int32), np.int32(-1))  # they come unsigned
     distances = np.where(found, np.maximum(distances, 0.0), np.inf).astype(np.float32)
     if indices.shape[1] == num_neighbors:
         return Neighbors(indices, distances)
+    padding = ((0, 0), (0, num_neighbors - indices.shape[1]))
     return Neighbors(
         np.pad(indices, padding, constant_values=-1),
         np.pad(distances, padding, constant_values=np.inf),

@@ -78,7 +78,7 @@ class ShardedIndex:
 
 
 def nearest_of(answers: Iterable[Neighbors], num_queries: int, num_neighbors: int) -> Neighbors:
-    """The nearest of shards' answers, holding one more of them at a time."""
+    """The nearest of shards' answers of `num_neighbors` columns, holding one more at a time."""
     best: Neighbors | None = None
     for found in answers:
         best = merge([found] if best is None else [best, found], num_neighbors)
@@ -100,8 +100,8 @@ def renumber(found: Neighbors, rows: int | Int[np.ndarray, " N"]) -> Neighbors:
 
 def merge(answers: Sequence[Neighbors], num_neighbors: int) -> Neighbors:
     """The nearest of several answers to the same queries; equal distances in the order of rows."""
-    if len(answers) == 1 and _rises(answers[0]) and _width(answers[0]) <= num_neighbors:
-        return answers[0]
+    if len(answers) == 1 and answers[0].indices.shape[1] == num_neighbors and _rises(answers[0]):
+        return Neighbors(*(np.array(part) for part in answers[0]))
     indices = np.concatenate([np.asarray(answer.indices) for answer in answers], axis=1)
     distances = np.concatenate([np.asarray(answer.distances) for answer in answers], axis=1)
     order = np.lexsort((indices, distances), axis=1)[:, :num_neighbors]
@@ -110,10 +110,6 @@ def merge(answers: Sequence[Neighbors], num_neighbors: int) -> Neighbors:
     )
 
 
-def _width(answer: Neighbors) -> int:
-    return answer.distances.shape[1]
-
-
 def _rises(answer: Neighbors) -> bool:
-    """Whether no two distances of a query are equal, and each is greater than the one before."""
+    """Whether each distance of a query is greater than the one before."""
     return bool(np.all(answer.distances[:, 1:] > answer.distances[:, :-1]))

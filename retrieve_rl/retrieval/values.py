@@ -31,9 +31,10 @@ class Column:
     def take(self, indices: Int[Array, "*B"]) -> np.ndarray:
         """The rows at `indices`, shape [*B, ...]; zeros where the index is -1."""
         first = self.segments[0]
-        if len(self.segments) == 1 and np.all(indices >= 0):
-            return np.asarray(first)[indices]
+        indices = np.asarray(indices)
         dtype = np.result_type(*self.segments)  # wide enough for the numbers of all
+        if len(self.segments) == 1 and indices.ndim and np.all(indices >= 0):
+            return np.asarray(first)[indices].astype(dtype, copy=False)
         taken = np.zeros((*indices.shape, *first.shape[1:]), dtype)
         start = 0
         for segment in self.segments:

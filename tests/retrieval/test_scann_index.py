@@ -78,7 +78,7 @@ def test_an_index_of_scann_needs_scann(make_scann, keys, tmp_path, monkeypatch):
     index = make_scann(keys)
     index.save(tmp_path)
     monkeypatch.setitem(sys.modules, "scann.scann_ops.py", None)
-    with pytest.raises(MissingDependencyError, match="was built with ScaNN, which is not install"):
+    with pytest.raises(MissingDependencyError, match="was built with ScaNN"):
         ScannIndex.load(tmp_path, index.parameters, 4000, 16)
 
 

@@ -17,7 +17,9 @@ def test_the_nearest_of_all_answers_ties_by_row():
 
 def test_one_answer_is_put_in_order_too():
     rising = Neighbors(np.array([[5, 1]]), np.array([[0.5, 2.0]]))
-    assert nearest_of([rising], 1, 2) is rising
+    found = nearest_of([rising], 1, 2)
+    np.testing.assert_array_equal(found.indices, [[5, 1]])
+    np.testing.assert_array_equal(found.distances, [[0.5, 2.0]])
     np.testing.assert_array_equal(merge([rising], 1).indices, [[5]])
     tied = Neighbors(np.array([[5, 1]]), np.array([[0.5, 0.5]]))
     np.testing.assert_array_equal(nearest_of([tied], 1, 2).indices, [[1, 5]])
