@@ -51,11 +51,11 @@ def check_finite(keys: Float[Array, "R D"], name: str, *, first_row: int = 0) ->
 
     ScaNN ends the process at such a key and answers such a query with rows of zeros.
     """
-    good = (np.abs(keys) <= _LARGEST).all(axis=1)
-    if not good.all():
-        row = first_row + int(np.argmin(good))
-        found = "is not finite" if not np.isfinite(keys[row - first_row]).all() else "is too large"
-        raise DataError(f"{name} {found} in row {row}; remove that row or mend it")
+    if not keys.size or (-_LARGEST <= keys.min() and keys.max() <= _LARGEST):
+        return
+    row = int(np.argmin((np.abs(keys) <= _LARGEST).all(axis=1)))
+    found = "is too large" if np.isfinite(keys[row]).all() else "is not finite"
+    raise DataError(f"{name} {found} in row {first_row + row}; remove that row or mend it")
 
 
 def as_queries(queries: Float[Array, "B D"], dim: int) -> Float[np.ndarray, "B D"]:
