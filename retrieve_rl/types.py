@@ -11,7 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     # The same functions take host arrays (NumPy) and device arrays (JAX); a static checker sees
-    # two unrelated types. Shapes and dtypes are checked when the tests run.
+    # two unrelated types.
     Array = Any
 else:
     Array = jax.Array | np.ndarray
