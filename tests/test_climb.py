@@ -13,12 +13,14 @@ from climb import System, climb, fastest
 
 @pytest.fixture
 def searched():
-    """Settings in the order they were asked, with seconds that grow with both dials."""
+    """Settings in the order they were asked."""
     return []
 
 
 @pytest.fixture
 def system(searched):
+    """Finds more the deeper it looks, and takes longer with both dials."""
+
     def search(setting):
         searched.append(setting)
         share = min(1.0, setting["depth"] / 100) * (0.9 if setting["candidates"] == 10 else 1.0)
