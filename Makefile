@@ -68,7 +68,7 @@ smoke-all: $(INSTALLED)  ## Run every study on a tiny setting (twenty minutes, t
 
 .PHONY: bench
 bench: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure speed against others and the machine's limit, into bench.json (an hour; makes .venv-bench)
-	@$(VENV)/bin/python benchmarks/run_all.py --again --bench-python $(BENCH_VENV)/bin/python
+	@$(VENV)/bin/python benchmarks/run_all.py --bench-python $(BENCH_VENV)/bin/python
 
 .PHONY: bench-index
 bench-index: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure indexes of one to fifty million keys (long; tens of GB)

@@ -1,10 +1,11 @@
-"""The README's commands run and its numbers are those of the result files."""
+"""The commands of the pages run and their numbers are those of the result files."""
 
 import json
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -18,6 +19,13 @@ from retrieve_rl.reframe import datasets
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in sorted(
+        [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "experiments/README.md"]
+        + list((ROOT / "docs").glob("*.md"))
+    )
+}
 TINY = (
     "--preset smoke --set train.steps=2 --set memory.steps=2 --set evaluate.episodes=1"
     " --set backbone=mlp --no-progress"
@@ -129,7 +137,10 @@ SHOWN = (
 """Commands of which only the help is asked for."""
 
 
-@pytest.mark.parametrize("command", [line for line in rrl_lines() if line not in RECIPES])
+COMMANDS = {line for page in PAGES.values() for line in rrl_lines(page)} - set(rrl_lines(RECIPES))
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_command_parses(command, tmp_path):
     words = shlex.split(command)[1:]
     arguments = [*words, "--help"] if words[0] in SHOWN else words
@@ -153,21 +164,56 @@ def test_table_is_the_result_file():
             assert cell == f"{numbers['mean']:.1f} ({numbers['low']:.1f} to {numbers['high']:.1f})"
 
 
-def test_facts_are_those_of_the_result_files():
-    tables = re.findall(r"<!-- facts: (\S+) -->\n(.*?)<!-- end", README, re.DOTALL)
-    assert tables
-    for name, table in tables:
-        summary = json.loads((ROOT / name).read_text())["summary"]
+def facts(page: str) -> Iterator[tuple[str, str, float]]:
+    """What the tables of a page show, the name of each number, and the number in the result file.
+
+    A cell is `0.4 <!-- recall_at_10 -->`, or `0.4 <!-- go9-index: recall_at_10 -->` in a table that
+    several result files stand above.
+    """
+    for names, table in re.findall(r"<!-- facts: (.+?) -->\n(.*?)<!-- end", page, re.DOTALL):
+        results = {Path(name).stem: json.loads((ROOT / name).read_text()) for name in names.split()}
         for line in table.strip().splitlines()[2:]:
-            _, key, shown = [cell.strip(" `") for cell in line.strip("|").split("|")]
-            value = summary
-            for part in key.split("/" if "/" in key else "."):
+            for cell in line.strip("|").split("|")[1:]:
+                assert not cell.strip()[:1].isdigit() or "<!--" in cell, f"{names}: {cell}"
+        for shown, key in re.findall(r"(-?\d[\d,.]*) <!-- (.+?) -->", table):
+            stem, separator, own = key.partition(": ")
+            value = results[stem if separator else Path(names).stem]["summary"]
+            name = own if separator else key
+            for part in name.split("/" if "/" in name else "."):
                 value = value[part]
-            decimals = len(shown.partition(".")[2])
-            assert shown == f"{value:,.{decimals}f}", f"{name}: {key}"
+            yield shown, key, value
 
 
-def test_links_lead_somewhere():
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "experiments/README.md"):
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+@pytest.mark.parametrize("page", [name for name, text in PAGES.items() if "<!-- facts" in text])
+def test_facts_are_those_of_the_result_files(page):
+    for shown, key, value in facts(PAGES[page]):
+        decimals = len(shown.partition(".")[2])
+        assert shown == f"{value:,.{decimals}f}", f"{page}: {key}"
+
+
+def test_pages_have_facts():
+    assert sum(len(list(facts(page))) for page in PAGES.values()) > 100
+
+
+def test_bench_json_is_gathered_from_the_results_beside_it():
+    results = ROOT / "experiments/results"
+    for name, summary in json.loads((results / "bench.json").read_text())["summary"].items():
+        assert json.loads((results / f"{name}.json").read_text())["summary"] == summary, name
+
+
+def test_readme_is_short():
+    assert len(README.splitlines()) <= 320
+
+
+def anchors(page: str) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", PAGES[page])
+    for target, anchor in links:
+        path = (ROOT / page).parent / target if target else ROOT / page
+        assert path.exists(), f"{page}: {target}"
+        assert not anchor or anchor in anchors(path.read_text()), f"{page}: {target}#{anchor}"
