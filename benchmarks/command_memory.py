@@ -39,6 +39,7 @@ def peak_bytes(words: list[str], folder: Path) -> int:
         **os.environ,
         "RRL_RUNS": str(folder / "runs"),
         "MINARI_DATASETS_PATH": str(folder / "minari"),
+        "XDG_CACHE_HOME": str(folder / "cache"),
     }
     process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)

@@ -1,9 +1,10 @@
 """How a cost grows: its exponent, and its figure."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from retrieve_rl.study.themes import LIGHT, MARKERS, drawn_in
 
@@ -26,9 +27,10 @@ class Panel(NamedTuple):
 
 
 def exponent(line: Line) -> float:
-    """p where cost = c size^p through the two largest sizes: 1 is a cost that doubles with them."""
-    (small, before), (large, after) = sorted(line.items())[-2:]
-    return math.log(after / before) / math.log(large / small)
+    """p where c size^p fits the costs of the three largest sizes: at 1 cost doubles with size."""
+    largest = sorted(line.items())[-3:]
+    sizes, costs = np.log(np.array(largest, float)).T
+    return float(np.polyfit(sizes, costs, 1)[0])
 
 
 def draw(panels: Sequence[Panel], title: str, path: Path) -> None:

@@ -6,7 +6,6 @@ and are not among them; recall is measured against exact search over all keys.
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from peak_memory import peak_anonymous
 from worker import REPOSITORY
 
 from retrieve_rl import artifacts
+from retrieve_rl.processes import usable_cores
 from retrieve_rl.progress import Reporter
 from retrieve_rl.retrieval.build import IndexOptions, build_memory
 from retrieve_rl.retrieval.keys import open_keys
@@ -120,7 +120,7 @@ def main() -> None:
         },
         "build": built,
         "search": searched,
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "versions": {name: version(name) for name in ("scann", "jax", "numpy")},
     }
     print(json.dumps(document["summary"], indent=2))

@@ -1,7 +1,7 @@
 """The JSON document that a benchmark ends in."""
 
 import math
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,19 @@ def write(
         "what": (what or "").strip(),
         "summary": rounded,
         "cores": usable_cores(),
-        "versions": {name: version(name) for name in packages},
+        "versions": {name: _version(name) for name in packages},
         **measured,
     }
     artifacts.write_file(out, artifacts.to_json(document))
     print(f"written: {out}")
+
+
+def _version(name: str) -> str | None:
+    """None for a package that this platform lacks."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _rounded(value: float) -> float:

@@ -59,9 +59,11 @@ def search_cost(agent: Agent, states: Sequence[GameState]) -> SearchCost:
         agent.policy.distance_scale,
         question,
     )
-    whole = _seconds(lambda: agent.decide(states))
-    network = _seconds(lambda: jax.block_until_ready(alone()))
-    retrieval = _seconds(lambda: agent.ask(states))
+    whole, network, retrieval = _seconds_in_turn(
+        lambda: agent.decide(states),
+        lambda: jax.block_until_ready(alone()),
+        lambda: agent.ask(states),
+    )
     return SearchCost(
         move_positions=float(len(states)),
         move_seconds=whole,
@@ -71,15 +73,16 @@ def search_cost(agent: Agent, states: Sequence[GameState]) -> SearchCost:
     )
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    """The median, after one that compiles."""
-    work()
-    took = []
-    for _ in range(_REPEATS):
-        began = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - began)
-    return float(np.median(took))
+def _seconds_in_turn(*works: Callable[[], object]) -> list[float]:
+    """The median of each, after a round that compiles."""
+    took: list[list[float]] = []
+    for _ in range(_REPEATS + 1):
+        took.append([])
+        for work in works:
+            began = time.perf_counter()
+            work()
+            took[-1].append(time.perf_counter() - began)
+    return [float(median) for median in np.median(took[1:], axis=0)]
 
 
 @partial(jax.jit, static_argnames=("graphdef", "simulations"))
