@@ -49,8 +49,7 @@ class ExactIndex:
 
     def save(self, folder: Path) -> None:
         """Writes the keys into `folder`."""
-        width = self.dim
-        keys = np.asarray(self.blocks.keys).reshape(-1, width + 1)[: self.num_keys, :width]
+        keys = np.asarray(self.blocks.tiles).reshape(-1, self.dim)[: self.num_keys]
         np.save(folder / FILE_NAME, keys, allow_pickle=False)
 
     @classmethod

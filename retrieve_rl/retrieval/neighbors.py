@@ -1,8 +1,8 @@
 """Exact nearest neighbors inside `jit`, in blocks that fit a processor's cache.
 
-The search never holds all queries x keys distances. It walks over blocks of keys, keeps the best
-score of every small group of rows, and measures only the groups that hold the best scores: the k
-nearest rows lie within the k groups whose best rows are nearest.
+The search never holds all queries x keys distances of a large matrix. It walks over blocks of keys,
+keeps the best score of every tile of a few rows, and measures only the tiles that hold the best
+scores: the k nearest rows lie within the k tiles whose best rows are nearest.
 """
 
 from functools import partial
@@ -16,12 +16,14 @@ from jaxtyping import Float, Int
 from retrieve_rl.types import Array
 
 NO_GROUP = -1
-_BLOCK_ROWS = 4096
-_GROUP_ROWS = 32
+_BLOCK_ROWS = 2048
+_TILE_ROWS = 16
 _QUERIES_AT_ONCE = 512
+_SCORES_AT_ONCE = 2**22
+"""Up to so many scores of all queries and keys, 16 MiB, the blocks are one: no loop copies them."""
 _SAMPLED_ROWS = 1000
-_SPARE_GROUPS = 2
-"""Groups looked at beyond k, against the rounding of the scores that choose them."""
+_SPARE_TILES = 2
+"""Tiles looked at beyond k, against the rounding of the scores that choose them."""
 
 
 class Neighbors(NamedTuple):
@@ -37,18 +39,24 @@ class Neighbors(NamedTuple):
 
 
 class KeyBlocks(NamedTuple):
-    """Keys made ready for searching: equal blocks, padded with rows that are infinitely far.
+    """Keys made ready for searching, padded to equal blocks of M x W tiles.
 
     Attributes:
-      keys: the keys, and as one more column their squared distances to `center`.
+      tiles: the keys as they are, T rows after the other.
+      scored: the keys less `center`, and as one more column their squared lengths, infinite where
+        there is no key. Row i of a block's tile w is its row i * W + w, so that the maximum over a
+        tile runs along contiguous memory.
       groups: the group of every row; NO_GROUP where none was given.
       center: a point amid the keys. Scores are of keys and queries less it, for float32 would lose
         the differences of keys that lie far from the origin compared with their spread.
+      num_keys: how many rows are keys.
     """
 
-    keys: Float[Array, "M R D+1"]
-    groups: Int[Array, "M R"]
+    tiles: Float[Array, "M W T D"]
+    scored: Float[Array, "M T*W D+1"]
+    groups: Int[Array, "M W T"]
     center: Float[Array, " D"]
+    num_keys: Int[Array, ""]
 
 
 def nearest(
@@ -79,18 +87,24 @@ def nearest(
 
 def cut(keys: Float[Array, "N D"], key_groups: Int[Array, " N"] | None = None) -> KeyBlocks:
     """The keys made ready for `nearest_in_blocks`; worth keeping where they serve many searches."""
-    rows = max(1, min(_BLOCK_ROWS, -(-keys.shape[0] // _GROUP_ROWS) * _GROUP_ROWS))
-    padding = -keys.shape[0] % rows
+    num_keys, width = keys.shape
+    rows = max(_TILE_ROWS, min(_BLOCK_ROWS, -(-num_keys // _TILE_ROWS) * _TILE_ROWS))
+    padding = -num_keys % rows
+    shape = (-1, rows // _TILE_ROWS, _TILE_ROWS)
     if key_groups is None:
-        key_groups = jnp.full(keys.shape[0], NO_GROUP)
+        key_groups = jnp.full(num_keys, NO_GROUP)
     center = _amid(keys)
-    norms = jnp.sum((keys - center) ** 2, axis=-1)
-    norms = jnp.pad(norms, (0, padding), constant_values=jnp.inf)
-    keys = jnp.pad(keys, ((0, padding), (0, 0)))
-    augmented = jnp.concatenate([keys, norms[:, None]], axis=-1)
-    groups = jnp.pad(key_groups, (0, padding), constant_values=NO_GROUP)
+    centered = keys - center
+    norms = jnp.sum(centered**2, axis=-1, keepdims=True)
+    scored = jnp.concatenate([centered, norms], axis=-1)
+    nowhere = jnp.zeros((padding, width + 1)).at[:, -1].set(jnp.inf)
+    scored = jnp.concatenate([scored, nowhere]).reshape(*shape, width + 1).swapaxes(1, 2)
     return KeyBlocks(
-        augmented.reshape(-1, rows, augmented.shape[-1]), groups.reshape(-1, rows), center
+        jnp.pad(keys, ((0, padding), (0, 0))).reshape(*shape, width),
+        scored.reshape(-1, rows, width + 1),
+        jnp.pad(key_groups, (0, padding), constant_values=NO_GROUP).reshape(shape),
+        center,
+        jnp.int32(num_keys),
     )
 
 
@@ -106,7 +120,7 @@ def nearest_in_blocks(
         raise ValueError(f"num_neighbors must be at least 1, found {num_neighbors}")
     if blocks.center.shape[0] != queries.shape[-1]:
         raise ValueError(f"keys have width {blocks.center.shape[0]}, queries {queries.shape[-1]}")
-    if blocks.keys.shape[0] == 0 or queries.shape[0] == 0:
+    if blocks.tiles.shape[0] == 0 or queries.shape[0] == 0:
         return _no_neighbors(queries.shape[0], num_neighbors)
     hidden = jnp.full((queries.shape[0], 0), NO_GROUP) if not_from is None else not_from
     if queries.shape[0] <= _QUERIES_AT_ONCE:
@@ -148,42 +162,50 @@ def _search(
     blocks: KeyBlocks, num_neighbors: int, asked: tuple[Float[Array, "B D"], Int[Array, "B G"]]
 ) -> Neighbors:
     queries, hidden = asked
-    num_blocks, rows = blocks.groups.shape
-    # With c the center, -|q - k|^2 = 2 (q - c).(k - c) - |k - c|^2 + what does not depend on k; the
-    # norm rides along as one more column of the product.
-    centered = queries - blocks.center
-    augmented = jnp.concatenate([2.0 * centered, -jnp.ones((queries.shape[0], 1))], axis=-1)
-    center = jnp.append(blocks.center, 0.0)
-
-    def best_of_groups(
-        _: None, block: tuple[Float[Array, "R D+1"], Int[Array, " R"]]
-    ) -> tuple[None, Float[Array, "B W"]]:
-        keys, groups = block
-        scores = augmented @ (keys - center).T  # [B, R]
-        if hidden.shape[1]:
-            scores = jnp.where(_is_hidden(groups[None], hidden), -jnp.inf, scores)
-        # A group's rows lie a stride apart, so that the maximum runs along contiguous memory.
-        return None, jnp.max(scores.reshape(scores.shape[0], _GROUP_ROWS, -1), axis=1)
-
-    _, best = jax.lax.scan(best_of_groups, None, (blocks.keys, blocks.groups))  # [M, B, W]
-    best = jnp.moveaxis(best, 0, 1).reshape(queries.shape[0], -1)
-    num_groups = best.shape[1]
-    _, chosen = jax.lax.top_k(best, min(num_neighbors + _SPARE_GROUPS, num_groups))
-    candidates = _rows_of(chosen, rows)  # [B, C]
-    keys = blocks.keys.reshape(num_blocks * rows, -1)[candidates]
-    distances = jnp.sum((queries[:, None] - keys[..., :-1]) ** 2, axis=-1)
-    gone = jnp.isinf(keys[..., -1])
+    best = _best_of_tiles(blocks, queries, hidden)
+    _, chosen = jax.lax.top_k(best, min(num_neighbors + _SPARE_TILES, best.shape[1]))  # [B, C]
+    keys = blocks.tiles.reshape(-1, *blocks.tiles.shape[2:])[chosen]  # [B, C, T, D]
+    distances = jnp.sum((queries[:, None, None] - keys) ** 2, axis=-1)
+    rows = chosen[..., None] * _TILE_ROWS + jnp.arange(_TILE_ROWS)
+    rows, distances = (part.reshape(queries.shape[0], -1) for part in (rows, distances))
+    gone = rows >= blocks.num_keys
     if hidden.shape[1]:
-        gone |= _is_hidden(blocks.groups.reshape(-1)[candidates], hidden)
-    return _nearest_of(candidates, jnp.where(gone, jnp.inf, distances), num_neighbors)
+        groups = blocks.groups.reshape(-1, _TILE_ROWS)[chosen]
+        gone |= _is_hidden(groups.reshape(rows.shape), hidden)
+    return _nearest_of(rows, jnp.where(gone, jnp.inf, distances), num_neighbors)
 
 
-def _rows_of(groups: Int[Array, "B C"], block_rows: int) -> Int[Array, "B CG"]:
-    """The rows of the chosen groups: group w of a block holds rows w, w + stride, ..."""
-    stride = block_rows // _GROUP_ROWS
-    first = groups // stride * block_rows + groups % stride
-    rows = first[..., None] + stride * jnp.arange(_GROUP_ROWS)
-    return rows.reshape(groups.shape[0], -1)
+def _best_of_tiles(
+    blocks: KeyBlocks, queries: Float[Array, "B D"], hidden: Int[Array, "B G"]
+) -> Float[Array, "B M*W"]:
+    """The highest score of each tile.
+
+    With c the center, -|q - k|^2 = 2 (q - c).(k - c) - |k - c|^2 + what does not depend on k; the
+    norm rides along as one more column of the product.
+    """
+    num_blocks, num_tiles, _ = blocks.groups.shape
+    batch = queries.shape[0]
+    centered = queries - blocks.center
+    augmented = jnp.concatenate([2.0 * centered, -jnp.ones((batch, 1))], axis=-1)
+
+    def best(keys: Float[Array, "R D+1"], groups: Int[Array, "M W T"]) -> Float[Array, "B M W"]:
+        scores = (augmented @ keys.T).reshape(batch, -1, _TILE_ROWS, num_tiles)
+        if hidden.shape[1]:
+            turned = groups.swapaxes(1, 2)
+            scores = jnp.where(
+                _is_hidden(turned.reshape(1, -1), hidden).reshape(scores.shape), -jnp.inf, scores
+            )
+        return jnp.max(scores, axis=2)
+
+    if batch * blocks.groups.size <= _SCORES_AT_ONCE:
+        keys = blocks.scored.reshape(-1, blocks.scored.shape[-1])
+        return best(keys, blocks.groups).reshape(batch, -1)
+    _, found = jax.lax.scan(
+        lambda _, block: (None, best(block[0], block[1][None])[:, 0]),
+        None,
+        (blocks.scored, blocks.groups),
+    )  # [M, B, W]
+    return jnp.moveaxis(found, 0, 1).reshape(batch, -1)
 
 
 def _nearest_of(

@@ -104,8 +104,10 @@ def test_hiding_everything_leaves_nothing():
     assert np.all(indices == -1) and np.all(np.isinf(distances))
 
 
-SIZES = [(rows, 3) for rows in (1, 31, 32, 33, 4095, 4096, 4097, 9000)]
-SIZES += [(100, batch) for batch in (1, 511, 512, 513, 1025)] + [(4097, 513)]
+SIZES = [(rows, 3) for rows in (1, 15, 16, 17, 2047, 2048, 2049, 9000)]
+SIZES += [(100, batch) for batch in (1, 511, 512, 513, 1025)]
+# The blocks of so many rows and queries are walked over, those above are searched as one.
+SIZES += [(8193, 512), (9000, 1025)]
 
 
 @pytest.mark.parametrize("rows, batch", SIZES)
