@@ -2,8 +2,8 @@
 
 What `mctx.muzero_policy` computes without noise, but for ties, which it breaks by lot. Written anew
 because of its loops over single games: vectorized, each step up a tree copies the tree, which on a
-CPU takes four times as long as the network. Here every loop is over the batch, a node's row is that
-of all games, and a step writes one number a game.
+CPU takes four times as long as the network. Here the one loop, down the tree, is over the batch, a
+node's row is that of all games, and a step writes one number a game.
 """
 
 from collections.abc import Callable
@@ -28,6 +28,7 @@ class Tree(NamedTuple):
 
     Attributes:
       visits: simulations that came to the node, or to the root; the node's own is the first.
+      depths: moves from the root.
       values: mean of what they found, as the player to move at the node sees it.
       priors: of its moves; sums to 1.
       children: the node after each move; -1 where there is none yet.
@@ -35,6 +36,7 @@ class Tree(NamedTuple):
     """
 
     visits: Float[Array, "N B"]
+    depths: Int[Array, "N B"]
     values: Float[Array, "N B"]
     priors: Float[Array, "N B A"]
     children: Int[Array, "N B A"]
@@ -59,20 +61,18 @@ class _Descent(NamedTuple):
     """The way down from the roots, all games at once.
 
     Attributes:
-      depth: moves made so far.
+      depth: of the search; a way that has ended is shorter.
       nodes: where the games are.
       moves: chosen there last.
       going: whether the way leads on; where it does not, the move has no node yet.
-      lengths: nodes of each way.
-      path: [d, b]: the node at depth d, below the way's length.
+      passed: whether the way goes through a node.
     """
 
     depth: Int[Array, ""]
     nodes: Int[Array, " B"]
     moves: Int[Array, " B"]
     going: Bool[Array, " B"]
-    lengths: Int[Array, " B"]
-    path: Int[Array, "N B"]
+    passed: Bool[Array, "N B"]
 
 
 def search_tree(
@@ -118,6 +118,7 @@ def _planted(
     priors = jax.nn.softmax(jnp.where(allowed, estimate.logits, -jnp.inf))
     return Tree(
         visits=first_of_all(jnp.ones(batch)),
+        depths=first_of_all(jnp.zeros(batch, int)),
         values=first_of_all(estimate.value),
         priors=first_of_all(priors),
         children=jnp.full((count, batch, num_moves), _NO_NODE),
@@ -139,13 +140,12 @@ def _descend(tree: Tree, allowed: Bool[Array, "B A"], pb_c_init: float) -> _Desc
             nodes=jnp.where(going, following, way.nodes),
             moves=moves,
             going=going,
-            lengths=way.lengths + way.going,
-            path=way.path.at[way.depth].set(way.nodes),
+            passed=way.passed.at[way.nodes, games].set(True),
         )
 
     nowhere = jnp.zeros(len(allowed), int)
-    path = jnp.zeros(tree.visits.shape, int)
-    start = _Descent(jnp.zeros((), int), nowhere, nowhere, nowhere == 0, nowhere, path)
+    unseen = jnp.zeros(tree.visits.shape, bool)
+    start = _Descent(jnp.zeros((), int), nowhere, nowhere, nowhere == 0, unseen)
     return jax.lax.while_loop(lambda way: jnp.any(way.going), further, start)
 
 
@@ -177,6 +177,7 @@ def _grown(
     games = jnp.arange(len(way.nodes))
     return Tree(
         visits=tree.visits.at[new].set(1.0),
+        depths=tree.depths.at[new].set(tree.depths[way.nodes, games] + 1),
         values=tree.values.at[new].set(estimate.value),
         priors=tree.priors.at[new].set(jax.nn.softmax(estimate.logits)),
         children=tree.children.at[way.nodes, games, way.moves].set(new),
@@ -187,19 +188,11 @@ def _grown(
 
 
 def _climb(tree: Tree, way: _Descent, value: Float[Array, " B"]) -> Tree:
-    """What was found is told to every node of the way."""
-    games = jnp.arange(len(value))
-
-    def tell(depth: Int[Array, ""], told: tuple[Array, Array]) -> tuple[Array, Array]:
-        visits, values = told
-        nodes, on_it = way.path[depth], depth < way.lengths
-        seen = jnp.where((way.lengths - depth) % 2 == 0, value, -value)
-        before, mean = visits[nodes, games], values[nodes, games]
-        now = (mean * before + seen) / (before + 1.0)
-        return (
-            visits.at[nodes, games].set(jnp.where(on_it, before + 1.0, before)),
-            values.at[nodes, games].set(jnp.where(on_it, now, mean)),
-        )
-
-    visits, values = jax.lax.fori_loop(0, way.depth, tell, (tree.visits, tree.values))
-    return tree._replace(visits=visits, values=values)
+    """What was found below the way is told to every node of it: all of them at once, for a node
+    comes once on a way and its depth says who moves there."""
+    below = tree.depths[way.nodes, jnp.arange(len(value))] + 1
+    seen = jnp.where((below - tree.depths) % 2 == 0, value, -value)
+    now = (tree.values * tree.visits + seen) / (tree.visits + 1.0)
+    return tree._replace(
+        visits=tree.visits + way.passed, values=jnp.where(way.passed, now, tree.values)
+    )
