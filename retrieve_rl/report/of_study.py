@@ -58,6 +58,7 @@ def page_of_study(report: Mapping[str, Any], source: str, root: Path) -> Page:
         title=report["title"],
         sections=[
             _results(report, design),
+            _verdicts(report, design),
             _over_tasks(report, design),
             _conditions(report),
             _curves(cells, root),
@@ -117,6 +118,22 @@ def _signed(difference: Mapping[str, Any]) -> str:
         return f"{mean:+.4g}"
     ends = ("none" if end is None else f"{end:+.4g}" for end in (low, high))
     return f"{mean:+.4g} [{', '.join(ends)}]"
+
+
+def _verdicts(report: Mapping[str, Any], design: StudyDesign) -> Section:
+    rows = [
+        (path[0], " ".join(path[1:]), f"{_signed(found)} to {found['less']}", found["verdict"])
+        for path, numbers in _leaves(report["summary"], ())
+        for found in numbers.get("against", {}).values()
+    ]
+    counts = Counter(row[-1] for row in rows)
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    columns = ("task", "row", "paired difference", "verdict")
+    return Section(
+        f"{design.judged} against every other arm",
+        [f"{told}. Not worse: the whole interval lies above {-design.margin:g}."] if rows else [],
+        tables=[Table(columns, rows)] if rows else [],
+    )
 
 
 def _over_tasks(report: Mapping[str, Any], design: StudyDesign) -> Section:

@@ -63,6 +63,11 @@ class StudyDesign(Block):
     the names of its conditions: "of the games" for "0.5 of the games"."""
     reference: str | None = None
     """The arm that the others are compared with; by default the first."""
+    judged: str | None = None
+    """Where set, every row of this arm is also compared with the same row of each other arm."""
+    margin: float = Field(0.0, ge=0.0)
+    """The judged arm is not worse than another where the whole interval of the difference lies
+    above this much less than zero."""
 
     @model_validator(mode="after")
     def _tasks_and_seeds_are_there(self) -> "StudyDesign":
@@ -71,6 +76,8 @@ class StudyDesign(Block):
         arms = [arm for block in self.blocks for arm in block.arms]
         if self.reference_arm not in arms:
             raise ValueError(f"reference {self.reference!r} is none of the arms {arms}")
+        if self.judged is not None and self.judged not in arms:
+            raise ValueError(f"judged {self.judged!r} is none of the arms {arms}")
         return self
 
     @property

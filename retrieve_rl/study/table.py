@@ -37,7 +37,9 @@ def summarize(ended: Sequence[Ended], design: StudyDesign) -> Summary:
     and its difference have `elo`, the ratings that they stand for. `difference` is paired
     with the row of the reference arm that has the same values, of all keys that both vary; there is
     none where several rows would do. A row of that arm itself is paired with the one that has the
-    first value of the first key and is else the same, or with the arm's first.
+    first value of the first key and is else the same, or with the arm's first. A row of the judged
+    arm has `against`: for each other arm, what it differs by from that arm's row with the same
+    values, and the `verdict`.
     """
     summary: Summary = {}
     settings = {(one.cell.arm, one.cell.varied): one.cell.settings for one in ended}
@@ -53,6 +55,8 @@ def summarize(ended: Sequence[Ended], design: StudyDesign) -> Summary:
                 other, name = rows[against], " ".join(against).strip()
                 numbers["difference"] = _difference(group, other, name)
                 _pair_conditions(numbers["conditions"], group, other, name)
+            if arm == design.judged:
+                numbers["against"] = _against(rows, settings, (arm, varied), design.margin)
             if arm in with_grid:
                 arms.setdefault(arm, {})[varied or UNCHANGED] = numbers
             else:
@@ -224,6 +228,34 @@ def _reference_in_arm(
         wanted = {**rows[row], key: rows[first][key]}
         return next((other for other in of_arm if rows[other] == wanted != rows[row]), first)
     return first
+
+
+def _against(
+    rows: Mapping[_Row, _Group],
+    settings: Mapping[_Row, Mapping[str, Any]],
+    row: _Row,
+    margin: float,
+) -> dict[str, dict[str, Any]]:
+    """Other arm -> what the row differs by from that arm's row, and what follows from it."""
+    varied = {other: settings[other] for other in rows}
+    told = {}
+    for arm in dict.fromkeys(arm for arm, _ in rows if arm != row[0]):
+        against = _reference(varied, row, arm)
+        if against is None:
+            continue
+        difference = _difference(rows[row], rows[against], " ".join(against).strip())
+        if difference is not None:
+            told[arm] = {**difference, "verdict": verdict(difference, margin)}
+    return told
+
+
+def verdict(difference: Mapping[str, Any], margin: float) -> str:
+    """What the interval of a difference says: won, not worse, lost or undecided."""
+    if difference["low"] > 0:
+        return "won"
+    if difference["low"] > -margin:
+        return "not worse"
+    return "lost" if difference["high"] < 0 else "undecided"
 
 
 def _agree(some: Mapping[str, Any], others: Mapping[str, Any]) -> bool:

@@ -133,6 +133,7 @@ def test_text_and_lists_can_vary(write):
         (DESIGN.replace("seeds", "sedes"), "did you mean seeds"),
         (DESIGN.replace("[grid]", "[grid"), "not valid TOML"),
         (DESIGN + '[[also]]\narm = ["reframe"]', "also"),
+        (DESIGN.replace("seeds", 'judged = "x"\nseeds'), "judged 'x' is none of the arms"),
     ],
 )
 def test_broken_designs(write, text, message):

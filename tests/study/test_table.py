@@ -9,7 +9,7 @@ from retrieve_rl.study.cell_files import CellResult, Outcomes
 from retrieve_rl.study.design import StudyDesign
 from retrieve_rl.study.execute import Ended
 from retrieve_rl.study.intervals import EPISODES_ONLY, T_OVER_SEEDS
-from retrieve_rl.study.table import over_tasks, same_version, summarize, unlike_data
+from retrieve_rl.study.table import over_tasks, same_version, summarize, unlike_data, verdict
 
 
 def ended(
@@ -132,6 +132,30 @@ def test_where_several_rows_would_do_there_is_no_difference():
     rows = [ended([3.0], settings={"k": 1}), ended([4.0], settings={"k": 2}), ended([1.0], arm="b")]
     found = table(*rows)["t"]
     assert "difference" not in found["b"] and found["a"]["k=2"]["difference"]["mean"] == 1.0
+
+
+def test_the_judged_arm_is_compared_with_the_same_row_of_every_other():
+    rows = [
+        ended([float(n), n + 1.0], arm=arm, seed=seed, settings={"k": n})
+        for arm in "ab"
+        for n in (1, 2)
+        for seed in range(2)
+    ]
+    rows += [ended([9.0, 9.0], arm="c", seed=seed) for seed in range(2)]
+    found = table(*rows, arms="abc", judged="a", margin=1.0)["t"]
+    against = found["a"]["k=2"]["against"]
+    assert {arm: told["mean"] for arm, told in against.items()} == {"b": 0.0, "c": -6.5}
+    assert (against["b"]["less"], against["b"]["pairs"]) == ("b k=2", 4)
+    assert (against["b"]["verdict"], against["c"]["verdict"]) == ("not worse", "lost")
+    assert "against" not in found["b"]["k=2"] and "against" not in found["c"]
+
+
+@pytest.mark.parametrize(
+    "low, high, expected",
+    [(0.1, 2, "won"), (-4.9, 2, "not worse"), (-5.0, 2, "undecided"), (-9, -0.1, "lost")],
+)
+def test_verdicts_at_their_borders(low, high, expected):
+    assert verdict({"low": low, "high": high}, 5.0) == expected
 
 
 def test_what_cannot_be_paired_has_no_difference():
