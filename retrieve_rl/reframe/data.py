@@ -75,7 +75,7 @@ def load_training_data(
                 " fewer"
             )
     experts = source.select(drawn)
-    fitted_on = kept if config.data.normalizer == "data" else experts
+    fitted_on = everything if config.data.normalizer == "data" else experts
     normalizer = fit_normalizer(fitted_on.observations)
     scale = config.data.return_scale
     held_out = all_experts.select(draw.held_out) if draw.held_out.size else None

@@ -123,12 +123,14 @@ def test_best_episodes(make_episodes):
     np.testing.assert_array_equal(best_episodes(episodes, 0.001).rewards, [9])
 
 
-def test_the_tenth_has_its_own_rows_and_its_own_normalizer(load):
+def test_the_tenth_has_its_own_rows_and_the_normalizer_of_all(load):
     load, sets = load
     whole = sets["rrl/hopper/medium-v0"]
     loaded = load(data={"top_fraction": 0.25})
     best = whole.select(np.sort(np.argsort(-whole.returns)[:3]))
     np.testing.assert_array_equal(loaded.data.actions, best.actions)
+    expected = fit_normalizer(whole.observations)
+    np.testing.assert_array_equal(loaded.normalizer.mean, expected.mean)
     assert loaded.inputs["dataset"]["steps"] == whole.num_steps
 
 
