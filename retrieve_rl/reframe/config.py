@@ -103,29 +103,6 @@ class RetrievalConfig(Strict):
         return self
 
 
-class DynamicsConfig(Strict):
-    """The learned model of the environment's steps that recoveries need."""
-
-    members: int = Field(4, ge=1)
-    width: int = Field(256, ge=1)
-    steps: int = Field(5000, ge=1)
-    batch_size: int = Field(256, ge=2)
-    learning_rate: float = Field(1e-3, gt=0.0)
-
-
-class RecoveryConfig(Strict):
-    """Ours: disturbed copies of the expert episodes that come back to their path."""
-
-    share: float = Field(0.0, ge=0.0, le=1.0)
-    """Of a batch's expert windows."""
-    episodes: int = Field(32, ge=1)
-    """Imagined in all, at least: every expert episode is copied equally often."""
-    disturbance: float = Field(0.3, ge=0.0)
-    """Standard deviation of the actions' disturbances; actions lie in [-1, 1]."""
-    control_cost: float = Field(0.1, gt=0.0)
-    discount: float = Field(0.99, gt=0.0, le=1.0)
-
-
 class TransformerConfig(Strict):
     """Decision Transformer (Chen et al. 2021, Table 9)."""
 
@@ -185,8 +162,6 @@ class ReframeConfig(RunConfig):
     data: DataConfig = DataConfig()
     memory: MemoryConfig = MemoryConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
-    dynamics: DynamicsConfig = DynamicsConfig()
-    recovery: RecoveryConfig = RecoveryConfig()
     transformer: TransformerConfig = TransformerConfig()
     mlp: MlpConfig = MlpConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -203,24 +178,10 @@ class ReframeConfig(RunConfig):
             )
         return self
 
-    @model_validator(mode="after")
-    def _recoveries_have_windows(self) -> "ReframeConfig":
-        if self.recovery.share > 0.0 and self.recoveries_in_batch == 0:
-            raise ValueError(
-                "recovery.share takes windows of experts, and the batch has none to give: raise it,"
-                " or data.expert_share"
-            )
-        return self
-
     @property
     def experts_in_batch(self) -> int:
         """How many of a batch's windows come from the expert episodes."""
         return round(self.data.expert_share * self.train.batch_size)
-
-    @property
-    def recoveries_in_batch(self) -> int:
-        """How many of the windows of experts are of recoveries."""
-        return round(self.recovery.share * self.experts_in_batch)
 
     @property
     def retrieves(self) -> bool:

@@ -1,4 +1,4 @@
-"""The story of a policy's training: data, memory, recoveries, neighbors, steps, evaluation."""
+"""The story of a policy's training: data, memory, neighbors, steps, evaluation."""
 
 import time
 from functools import partial
@@ -13,7 +13,6 @@ from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
 from retrieve_rl.reframe import memory as memories
-from retrieve_rl.reframe import recoveries as recovery_files
 from retrieve_rl.reframe.amb import AssociativeMemoryBuffer
 from retrieve_rl.reframe.config import ReframeConfig
 from retrieve_rl.reframe.data import TrainingData, load_training_data
@@ -27,7 +26,6 @@ from retrieve_rl.reframe.policy import (
     new_policy,
 )
 from retrieve_rl.reframe.recall import HiddenGroups, hide_own_trajectory, recall_table
-from retrieve_rl.reframe.recoveries import Recoveries
 from retrieve_rl.reframe.report import make_result
 from retrieve_rl.reframe.windows import (
     Counts,
@@ -52,7 +50,7 @@ class TrainInputs(NamedTuple):
     """Arrays that every train step reads and none changes.
 
     Attributes:
-      table: the data set's steps, then the experts', then recoveries.
+      table: the data set's steps, then the experts'.
       memory: the frozen buffer; None in an arm without one.
       neighbors: [S, K] for every row of the table, where the query is frozen.
       hidden: what is hidden from every row of the table.
@@ -64,24 +62,16 @@ class TrainInputs(NamedTuple):
     hidden: HiddenGroups | None
 
 
-def counts_of(data: TrainingData, recoveries: Recoveries | None) -> Counts:
+def counts_of(data: TrainingData) -> Counts:
     """The rows of the table that `make_inputs` joins."""
-    imagined = recoveries.steps.num_steps if recoveries else 0
-    return Counts(data.data.num_steps, data.experts.num_steps, imagined)
+    return Counts(data.data.num_steps, data.experts.num_steps)
 
 
 def make_inputs(
-    config: ReframeConfig,
-    data: TrainingData,
-    memory: Memory | None,
-    run: Run,
-    recoveries: Recoveries | None = None,
+    config: ReframeConfig, data: TrainingData, memory: Memory | None, run: Run
 ) -> TrainInputs:
     """Joins the tables and, for a frozen query, finds every row's neighbors once."""
     taught, in_memory = data.experts, data.experts.trajectories
-    if recoveries is not None:
-        taught = concatenate([data.experts, recoveries.steps])
-        in_memory = np.concatenate([in_memory, recoveries.of_experts(data.experts)])
     table = concatenate([data.data, taught])
     if memory is None:
         return TrainInputs(table, None, None, None)
@@ -111,17 +101,13 @@ def sample_batch(
     config: ReframeConfig, counts: Counts, inputs: TrainInputs, rng_key: PRNGKeyArray
 ) -> Batch:
     """Windows of the data set and, at `data.expert_share`, of the experts, with their neighbors."""
-    table, imagined = inputs.table, config.recoveries_in_batch
-    batch = Counts(
-        data=config.train.batch_size - config.experts_in_batch,
-        experts=config.experts_in_batch - imagined,
-        recoveries=imagined,
-    )
+    table, experts = inputs.table, config.experts_in_batch
+    batch = Counts(data=config.train.batch_size - experts, experts=experts)
     last_rows = sample_rows(rng_key, counts, batch)
     rows, mask = window_rows(table, last_rows, config.train.context_len)
     window = gather_window(table, rows, mask)
     if config.retrieval.learns_on == "experts":
-        rows = jnp.maximum(rows[: config.experts_in_batch] - counts.data, 0)
+        rows = jnp.maximum(rows[:experts] - counts.data, 0)
     if inputs.neighbors is not None:
         neighbors = Neighbors(*(part[rows] for part in inputs.neighbors))
         return Batch(window, neighbors, None)
@@ -158,7 +144,6 @@ def fit(
     data: TrainingData,
     memory: Memory | None,
     run: Run,
-    recoveries: Recoveries | None = None,
 ) -> tuple[TrainedPolicy, dict[str, float]]:
     """Trains for `train.steps` steps from the newest checkpoint; returns the last metrics too.
 
@@ -170,12 +155,12 @@ def fit(
     start, metrics = restore(run.folder, init_state(params, make_optimizer(config)))
     if int(start.step) >= config.train.steps:
         if config.train.steps == 0:
-            save(config, data, memory, recoveries, run.folder, start, metrics)
+            save(config, data, memory, run.folder, start, metrics)
         return TrainedPolicy(config, graphdef, start.params, memory), metrics
     mesh = mesh_of(run.devices)
-    inputs = make_inputs(config, data, memory, run, recoveries)
+    inputs = make_inputs(config, data, memory, run)
     start, inputs = replicated((start, inputs), mesh)
-    counts = counts_of(data, recoveries)
+    counts = counts_of(data)
     rng_key = jax.random.fold_in(jax.random.key(config.seed), 5)
 
     def step_fn(state: TrainState, num_steps: int) -> tuple[TrainState, Metrics]:
@@ -190,7 +175,7 @@ def fit(
         steps_at_once=_STEPS_AT_ONCE,
         checkpoint_every=config.train.checkpoint_every,
         step_fn=step_fn,
-        save=partial(save, config, data, memory, recoveries, run.folder),
+        save=partial(save, config, data, memory, run.folder),
     )
     return TrainedPolicy(config, graphdef, state.params, memory), metrics
 
@@ -199,7 +184,6 @@ def save(
     config: ReframeConfig,
     data: TrainingData,
     memory: Memory | None,
-    recoveries: Recoveries | None,
     folder: Path,
     state: TrainState,
     metrics: dict[str, float],
@@ -214,8 +198,6 @@ def save(
     made_from = {name: data.inputs[name]["sha256"] for name in ("dataset", "experts")}
     if memory is not None:
         made_from["memory"] = memory.facts["sha256"]
-    if recoveries is not None:
-        made_from["recoveries"] = recoveries.facts["sha256"]
     checkpoints.save_checkpoint(
         folder / "checkpoints", int(state.step), state, made_from=made_from, metadata=metadata
     )
@@ -231,18 +213,14 @@ def train_policy(config: ReframeConfig, run: Run) -> RunResult:
     began = time.perf_counter()
     data = load_training_data(config, run.reporter, run.stop)
     memory = memories.make_or_open(config, data, run) if config.retrieves else None
-    recoveries = None
-    if config.recoveries_in_batch:
-        recoveries = recovery_files.make_or_open(config, data, run)
     prepared = time.perf_counter()
-    policy, metrics = fit(config, data, memory, run, recoveries)
+    policy, metrics = fit(config, data, memory, run)
     took = spent(run.folder)
     evaluation = evaluate_policy(policy, data, run)
     training = {
         "steps": config.train.steps,
         "parameters": count_parameters(policy.params),
         "last_metrics": metrics,
-        "recoveries": recoveries.facts if recoveries else None,
         **checkpoints.trained_facts(run.folder / "checkpoints", config.train.steps),
     }
     timings = {"prepare_seconds": prepared - began, "train_seconds": took.seconds}

@@ -101,18 +101,16 @@ class Counts(NamedTuple):
 
     data: int
     experts: int
-    recoveries: int = 0
 
 
 def sample_rows(rng_key: PRNGKeyArray, table: Counts, batch: Counts) -> Int[Array, " B"]:
-    """Last rows of a batch of windows: those of experts, of recoveries, then of the data set.
+    """Last rows of a batch of windows: those of experts, then of the data set.
 
     Rows are drawn uniformly, hence episodes in proportion to their length.
     """
-    data_key, expert_key, recovery_key = jax.random.split(rng_key, 3)
+    data_key, expert_key = jax.random.split(rng_key)
     drawn = [
         (expert_key, table.data, table.experts, batch.experts),
-        (recovery_key, table.data + table.experts, table.recoveries, batch.recoveries),
         (data_key, 0, table.data, batch.data),
     ]
     return jnp.concatenate(

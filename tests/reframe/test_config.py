@@ -101,7 +101,6 @@ def test_only_bundled_sets_have_a_short_version():
         ("env.score_min=1.0", None),
         ("env.score_table=''", "go together"),
         ("data.expert_share=1.1", "data.expert_share"),
-        ("recovery.share=0.001", "has none to give"),
         ("retrieval.source=nobody", "retrieval.source"),
         ("paper=go", "paper"),
         ("steps", "key=value"),

@@ -65,14 +65,6 @@ def test_experts_come_first_and_in_their_share():
     assert np.any(rows != other)
 
 
-def test_recoveries_stand_between_experts_and_data():
-    rows = np.asarray(sample_rows(jax.random.key(0), Counts(50, 7, 9), Counts(30, 200, 300)))
-    assert set(rows[:200]) == set(range(50, 57)) and set(rows[200:500]) == set(range(57, 66))
-    assert set(rows[500:]) <= set(range(50))
-    without = np.asarray(sample_rows(jax.random.key(0), Counts(50, 7), Counts(30, 200)))
-    np.testing.assert_array_equal(without, np.concatenate([rows[:200], rows[500:]]))
-
-
 def test_expert_and_data_rows_are_drawn_apart():
     rows = sample_rows(jax.random.key(0), Counts(1000, 1000), Counts(1000, 1000))
     rows = np.asarray(rows)
