@@ -159,7 +159,7 @@ ROWS = (
         ),
     ),
     Row(
-        "how cost grows: exponents over the three largest sizes",
+        "how cost grows: exponents over the largest sizes",
         "in proportion to the size; a context also by its attention",
         (
             Goal("bench-training-growth", "exponent_of_context", at_most=1.25),
