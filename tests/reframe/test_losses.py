@@ -42,7 +42,7 @@ def setup(request, tiny, make_data, make_memory, make_shared_run):
     memory = make_memory(data.experts, keys if request.param == "learned" else None)
     memory = memory if config.retrieves else None
     inputs = jax.device_put(make_inputs(config, data, memory, make_shared_run()))
-    batch = jax.jit(partial(sample_batch, config, counts_of(data, None)))(inputs, jax.random.key(0))
+    batch = jax.jit(partial(sample_batch, config, counts_of(data)))(inputs, jax.random.key(0))
     graphdef, params = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
     return config, graphdef, params, inputs.memory, batch
 

@@ -94,7 +94,7 @@ def test_batches_teach_every_expert_window_with_its_own_rows(
     config, data = tiny(retrieval={"query": "observation"}), make_data()
     memory = make_memory(data.experts)
     inputs = train.make_inputs(config, data, memory, make_run())
-    batch = jax.jit(partial(train.sample_batch, config, train.counts_of(data, None)))(
+    batch = jax.jit(partial(train.sample_batch, config, train.counts_of(data)))(
         jax.device_put(inputs), jax.random.key(3)
     )
     experts = config.experts_in_batch
@@ -141,7 +141,7 @@ def test_no_key_is_used_twice(tiny, make_data, make_memory, make_run, key_uses, 
     step = partial(
         train_steps,
         num_steps=2,
-        sample_fn=partial(train.sample_batch, config, train.counts_of(data, None), inputs),
+        sample_fn=partial(train.sample_batch, config, train.counts_of(data), inputs),
         loss_fn=partial(policy_loss, config, graphdef, inputs.memory),
         optimizer=make_optimizer(config),
     )
