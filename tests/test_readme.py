@@ -174,7 +174,7 @@ def facts(page: str) -> Iterator[tuple[str, str, float]]:
         results = {Path(name).stem: json.loads((ROOT / name).read_text()) for name in names.split()}
         for line in table.strip().splitlines()[2:]:
             for cell in line.strip("|").split("|")[1:]:
-                assert not cell.strip()[:1].isdigit() or "<!--" in cell, f"{names}: {cell}"
+                assert not cell.strip(" -")[:1].isdigit() or "<!--" in cell, f"{names}: {cell}"
         for shown, key in re.findall(r"(-?\d[\d,.]*) <!-- (.+?) -->", table):
             stem, separator, own = key.partition(": ")
             value = results[stem if separator else Path(names).stem]["summary"]

@@ -38,7 +38,7 @@ class Need(NamedTuple):
 def need_of(num_keys: int, dim: int, kind: Kind, reorder: Reorder, *, value_bytes: int) -> Need:
     """What building and then opening an index over `num_keys` keys of width `dim` takes."""
     if kind == "exact":
-        # The matrix, its blocks, and the copy they are cut from.
+        # The matrix, and its blocks as they are and less their center.
         return Need(_PROCESS + 3 * num_keys * (dim + 2) * 4, num_keys * dim * 4 + value_bytes)
     kept = _KEPT_BYTES[reorder] * (NORM_DIMS + dim)
     # A byte a code on disk, half a byte in memory; there a key's leaf and place in it, too.
