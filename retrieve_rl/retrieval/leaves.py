@@ -15,9 +15,8 @@ from retrieve_rl.types import Array
 ROWS_AT_ONCE = 128
 """So few that their scores of all leaves stay in a processor's cache."""
 _ITERATIONS = 10
-_NUM_GROUPS, _SHARE_OF_LEAVES = 256, 1 / 8
-"""A key is compared with this share of all leaves, those near the group it falls into: so many that
-nearly every key still gets its nearest one."""
+_NUM_GROUPS, _SHARE_OF_LEAVES = 512, 1 / 8
+"""A key is compared with this share of all leaves, those that lie near the group it falls into."""
 _GROUP_BLOCK = 256
 _SCORE_BLOCK = 64
 
@@ -36,12 +35,24 @@ class Centers(NamedTuple):
     norms: Float[Array, " P"]
 
 
+class SampleGroups(NamedTuple):
+    """A coarse partition of a sample of keys.
+
+    Attributes:
+      centers: of the groups.
+      of_keys: the group of each key.
+    """
+
+    centers: Float[np.ndarray, "G D"]
+    of_keys: Int[np.ndarray, " S"]
+
+
 class LeafGroups(NamedTuple):
     """A coarser grouping of the leaves.
 
     Attributes:
       groups: their centers.
-      leaves: numbers of the leaves nearest to each group; a leaf is listed by several.
+      leaves: numbers of the leaves that lie near each group; a leaf is listed by several.
       centers: of those leaves, as seen from their group; a leading axis of G.
     """
 
@@ -74,10 +85,16 @@ def make_leaves(keys: Float[np.ndarray, "S D"], num_leaves: int) -> Leaves:
     members = [keys[labels == group] for group in np.unique(labels)]
     shared = zip(members, _shares(members, num_leaves), strict=True)
     centers = np.concatenate([_kmeans(part, share, rng) for part, share in shared])
-    prepare = compared if len(centers) <= COMPARED_LEAVES else grouped
+    if len(centers) <= COMPARED_LEAVES:
+        for _ in range(_ITERATIONS):
+            centers = means(keys, _leaves_of(compared(centers), keys), centers)
+        return compared(centers)
+    groups = groups_of(keys, centers)
+    labels = _leaves_of(compared(centers), keys)
     for _ in range(_ITERATIONS):
-        centers = means(keys, _leaves_of(prepare(centers), keys), centers)
-    return prepare(centers)
+        centers = means(keys, labels, centers)
+        labels = _leaves_of(grouped(centers, groups, labels), keys)
+    return grouped(centers, groups, labels)
 
 
 def compared(centers: Float[np.ndarray, "L D"]) -> Leaves:
@@ -85,16 +102,36 @@ def compared(centers: Float[np.ndarray, "L D"]) -> Leaves:
     return Leaves(jnp.asarray(centers), _ready(centers, np.mean(centers, axis=0)))
 
 
-def grouped(centers: Float[np.ndarray, "L D"]) -> Leaves:
-    """Leaves of which a key is compared with those near its group, of k-means over the centers."""
+def groups_of(keys: Float[np.ndarray, "S D"], centers: Float[np.ndarray, "L D"]) -> SampleGroups:
+    """Groups of k-means over the centers of leaves, and the one that each key is nearest to."""
     around = _kmeans(centers, _NUM_GROUPS, np.random.default_rng(0))
-    listed = -(-round(_SHARE_OF_LEAVES * len(centers)) // _SCORE_BLOCK) * _SCORE_BLOCK
+    return SampleGroups(around, _nearest_of_few(around, keys))
+
+
+def grouped(
+    centers: Float[np.ndarray, "L D"], groups: SampleGroups, labels: Int[np.ndarray, " S"]
+) -> Leaves:
+    """Leaves of which a key is compared with those near its group.
+
+    These are first the leaves that most keys of the group fell into, then the nearest ones: the
+    nearest alone miss the leaf of one key in ten where keys lie in clusters.
+
+    Args:
+      labels: the leaves of the keys that were grouped.
+    """
+    around, num_leaves = groups.centers, len(centers)
+    listed = -(-round(_SHARE_OF_LEAVES * num_leaves) // _SCORE_BLOCK) * _SCORE_BLOCK
     distances = np.sum(centers**2, axis=1) - 2.0 * around @ centers.T
-    near = np.argpartition(distances, listed - 1, axis=1)[:, :listed].astype(np.int32)
-    parts = [_ready(centers[rows], origin) for rows, origin in zip(near, around, strict=True)]
-    stacked = jax.tree.map(lambda *rows: jnp.stack(rows), *parts)
-    groups = _ready(around, np.mean(around, axis=0))
-    return Leaves(jnp.asarray(centers), LeafGroups(groups, jnp.asarray(near), stacked))
+    cells = groups.of_keys * num_leaves + labels
+    fell = np.bincount(cells, minlength=distances.size).reshape(distances.shape)
+    ranks = distances - fell * 2.0 * np.ptp(distances)
+    near = np.argpartition(ranks, listed - 1, axis=1)[:, :listed].astype(np.int32)
+    offsets = centers[near] - around[:, None]
+    near_centers = Centers(
+        jnp.asarray(around), jnp.asarray(offsets), jnp.asarray(np.sum(offsets**2, axis=2))
+    )
+    ready = _ready(around, np.mean(around, axis=0))
+    return Leaves(jnp.asarray(centers), LeafGroups(ready, jnp.asarray(near), near_centers))
 
 
 @jax.jit

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from retrieve_rl.retrieval.leaves import grouped, leaves_of, make_leaves, padded
+from retrieve_rl.retrieval.leaves import grouped, groups_of, leaves_of, make_leaves, padded
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +58,37 @@ def test_of_few_distinct_keys_each_finds_its_own(distinct):
 
 
 def test_of_many_leaves_most_keys_get_the_nearest_and_none_a_far_one(keys):
-    centers, rest = keys[:3000], keys[3000:]
-    leaves = leaf_of_each(grouped(centers), rest)
+    centers, sample, rest = keys[:2000], keys[2000:4000], keys[4000:]
+    nearest = squared_distances(sample, centers).argmin(axis=1)
+    leaves = leaf_of_each(grouped(centers, groups_of(sample, centers), nearest), rest)
     distances = squared_distances(rest, centers)
     assert np.mean(leaves == distances.argmin(axis=1)) > 0.95
     chosen = distances[np.arange(len(rest)), leaves]
     assert chosen.mean() < 1.01 * distances.min(axis=1).mean()
+
+
+def test_a_leaf_that_keys_of_a_group_fall_into_is_compared_with_them_wherever_it_lies():
+    rng = np.random.default_rng(0)
+    centers = rng.normal(size=(6400, 8)).astype(np.float32)
+    groups = groups_of(centers[:1], centers)
+    farthest = int(np.argmax(squared_distances(groups.centers[groups.of_keys], centers)))
+    leaves = grouped(centers, groups, np.array([farthest]))
+    assert farthest in np.asarray(leaves.search.leaves)[groups.of_keys[0]]
+
+
+def test_where_a_sample_fell_tells_which_leaves_to_compare_with(monkeypatch):
+    monkeypatch.setattr("retrieve_rl.retrieval.leaves._NUM_GROUPS", 32)
+    rng = np.random.default_rng(0)
+    scale = np.arange(1, 33) ** -0.5
+    middles = rng.normal(size=(300, 32)) * scale
+    keys = middles[rng.integers(0, 300, 8512)] + 0.5 * scale * rng.normal(size=(8512, 32))
+    centers, sample, rest = np.split(keys.astype(np.float32), [512, 4512])
+    groups = groups_of(sample, centers)
+    labels = squared_distances(sample, centers).argmin(axis=1)
+    nearest = squared_distances(rest, centers).argmin(axis=1)
+    nothing = groups._replace(of_keys=groups.of_keys[:0])
+    by_sample, by_distance = (
+        np.mean(leaf_of_each(grouped(centers, *known), rest) != nearest)
+        for known in ((groups, labels), (nothing, labels[:0]))
+    )
+    assert by_sample < 0.7 * by_distance
