@@ -58,12 +58,20 @@ def measurements(result: RunResult) -> Measurements:
 
 
 def conditions(result: RunResult) -> dict[str, dict[str, Any]]:
-    """How far the actions are from an expert's with the memory, without and with a random one."""
-    distances = (result.retrieval or {}).get("distance_to_expert") or {}
-    return {
-        name: {"distance_to_expert": {"mean": distances[name], "low": None, "high": None}}
+    """How far the actions are from an expert's with the memory, without and with a random one; and
+    how far the correction opened over the rollouts, and how close the memory was."""
+    retrieval = result.retrieval or {}
+    distances = retrieval.get("distance_to_expert") or {}
+    told = {
+        name: {"distance_to_expert": distances[name]}
         for name in ("memory", "empty", "random")
         if name in distances
+    }
+    if "mean_gate" in retrieval:
+        told["at play"] = {name: retrieval[f"mean_{name}"] for name in ("gate", "closeness")}
+    return {
+        condition: {name: {"mean": mean, "low": None, "high": None} for name, mean in of.items()}
+        for condition, of in told.items()
     }
 
 

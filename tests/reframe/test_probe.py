@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from retrieve_rl.reframe import cell
 from retrieve_rl.reframe.probe import distance_to_expert
 from retrieve_rl.results import read_result
 
@@ -17,6 +18,23 @@ def test_the_memory_brings_the_smoke_policy_closer_to_unseen_experts(smoke):
     assert distance["memory"] < distance["empty"]
     assert distance["memory"] < distance["random"]
     assert distance["states"] == min(4096, data.held_out.num_steps)
+
+
+def test_a_study_keeps_what_the_memory_did():
+    distances = {"memory": 0.1, "empty": 0.3, "random": 0.2, "states": 50}
+    report = {"distance_to_expert": distances, "mean_gate": 0.75, "mean_closeness": 0.5}
+    kept = cell.conditions(SimpleNamespace(retrieval=report))
+    means = {
+        condition: {name: numbers["mean"] for name, numbers in of.items()}
+        for condition, of in kept.items()
+    }
+    assert means == {
+        "memory": {"distance_to_expert": 0.1},
+        "empty": {"distance_to_expert": 0.3},
+        "random": {"distance_to_expert": 0.2},
+        "at play": {"gate": 0.75, "closeness": 0.5},
+    }
+    assert cell.conditions(SimpleNamespace(retrieval=None)) == {}
 
 
 class Answering:
