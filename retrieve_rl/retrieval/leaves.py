@@ -15,8 +15,8 @@ from retrieve_rl.types import Array
 ROWS_AT_ONCE = 128
 """So few that their scores of all leaves stay in a processor's cache."""
 _ITERATIONS = 10
-_NUM_GROUPS, _SHARE_OF_LEAVES = 512, 1 / 8
-"""A key is compared with this share of all leaves, those that lie near the group it falls into."""
+_NUM_GROUPS, _LISTED_LEAVES = 512, 1024
+"""A key is compared with so many leaves that lie near the group it falls into."""
 _GROUP_BLOCK = 256
 _SCORE_BLOCK = 64
 
@@ -81,16 +81,22 @@ def make_leaves(keys: Float[np.ndarray, "S D"], num_leaves: int) -> Leaves:
     rng = np.random.default_rng(0)
     count = min(len(keys), round(np.sqrt(num_leaves)))
     coarse = _kmeans(keys[:: max(1, len(keys) // (256 * count))], count, rng)
-    labels = _leaves_of(compared(coarse), keys)
-    members = [keys[labels == group] for group in np.unique(labels)]
-    shared = zip(members, _shares(members, num_leaves), strict=True)
-    centers = np.concatenate([_kmeans(part, share, rng) for part, share in shared])
+    coarse_labels = _leaves_of(compared(coarse), keys)
+    members = [np.flatnonzero(coarse_labels == group) for group in np.unique(coarse_labels)]
+    parts = [
+        _kmeans(keys[rows], share, rng)
+        for rows, share in zip(members, _shares(members, num_leaves), strict=True)
+    ]
+    centers = np.concatenate(parts)
     if len(centers) <= COMPARED_LEAVES:
         for _ in range(_ITERATIONS):
             centers = means(keys, _leaves_of(compared(centers), keys), centers)
         return compared(centers)
     groups = groups_of(keys, centers)
-    labels = _leaves_of(compared(centers), keys)
+    labels = np.empty(len(keys), np.int32)
+    firsts = np.cumsum([0, *map(len, parts[:-1])])
+    for rows, part, first in zip(members, parts, firsts, strict=True):
+        labels[rows] = first + _nearest_of_few(part, keys[rows])
     for _ in range(_ITERATIONS):
         centers = means(keys, labels, centers)
         labels = _leaves_of(grouped(centers, groups, labels), keys)
@@ -120,12 +126,11 @@ def grouped(
       labels: the leaves of the keys that were grouped.
     """
     around, num_leaves = groups.centers, len(centers)
-    listed = -(-round(_SHARE_OF_LEAVES * num_leaves) // _SCORE_BLOCK) * _SCORE_BLOCK
     distances = np.sum(centers**2, axis=1) - 2.0 * around @ centers.T
     cells = groups.of_keys * num_leaves + labels
     fell = np.bincount(cells, minlength=distances.size).reshape(distances.shape)
     ranks = distances - fell * 2.0 * np.ptp(distances)
-    near = np.argpartition(ranks, listed - 1, axis=1)[:, :listed].astype(np.int32)
+    near = np.argpartition(ranks, _LISTED_LEAVES - 1, axis=1)[:, :_LISTED_LEAVES].astype(np.int32)
     offsets = centers[near] - around[:, None]
     near_centers = Centers(
         jnp.asarray(around), jnp.asarray(offsets), jnp.asarray(np.sum(offsets**2, axis=2))
@@ -269,7 +274,7 @@ def _leaves_of(leaves: Leaves, keys: Float[np.ndarray, "S D"]) -> Int[np.ndarray
     return np.asarray(leaves_of(leaves, padded(jnp.asarray(keys))))[: len(keys)]
 
 
-def _shares(members: list[Float[np.ndarray, "_ D"]], num_leaves: int) -> list[int]:
+def _shares(members: list[Int[np.ndarray, " _"]], num_leaves: int) -> list[int]:
     """One leaf for each group, the others in proportion to its keys.
 
     In proportion to their squared distances the leaves would be tighter on the whole, and wider

@@ -57,7 +57,8 @@ def test_of_few_distinct_keys_each_finds_its_own(distinct):
     np.testing.assert_allclose(chosen, keys, atol=1e-5)
 
 
-def test_of_many_leaves_most_keys_get_the_nearest_and_none_a_far_one(keys):
+def test_of_many_leaves_most_keys_get_the_nearest_and_none_a_far_one(keys, monkeypatch):
+    monkeypatch.setattr("retrieve_rl.retrieval.leaves._LISTED_LEAVES", 256)
     centers, sample, rest = keys[:2000], keys[2000:4000], keys[4000:]
     nearest = squared_distances(sample, centers).argmin(axis=1)
     leaves = leaf_of_each(grouped(centers, groups_of(sample, centers), nearest), rest)
@@ -78,6 +79,7 @@ def test_a_leaf_that_keys_of_a_group_fall_into_is_compared_with_them_wherever_it
 
 def test_where_a_sample_fell_tells_which_leaves_to_compare_with(monkeypatch):
     monkeypatch.setattr("retrieve_rl.retrieval.leaves._NUM_GROUPS", 32)
+    monkeypatch.setattr("retrieve_rl.retrieval.leaves._LISTED_LEAVES", 64)
     rng = np.random.default_rng(0)
     scale = np.arange(1, 33) ** -0.5
     middles = rng.normal(size=(300, 32)) * scale
