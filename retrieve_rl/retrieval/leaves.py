@@ -16,7 +16,8 @@ ROWS_AT_ONCE = 128
 """So few that their scores of all leaves stay in a processor's cache."""
 _ITERATIONS = 10
 _NUM_GROUPS, _LISTED_LEAVES = 512, 1024
-"""A key is compared with so many leaves that lie near the group it falls into."""
+"""A key is compared with so many leaves that lie near the group it falls into: fewer than
+COMPARED_LEAVES, and a whole number of score blocks."""
 _GROUP_BLOCK = 256
 _SCORE_BLOCK = 64
 
@@ -109,8 +110,12 @@ def compared(centers: Float[np.ndarray, "L D"]) -> Leaves:
 
 
 def groups_of(keys: Float[np.ndarray, "S D"], centers: Float[np.ndarray, "L D"]) -> SampleGroups:
-    """Groups of k-means over the centers of leaves, and the one that each key is nearest to."""
-    around = _kmeans(centers, _NUM_GROUPS, np.random.default_rng(0))
+    """Groups of k-means over the centers of leaves, and the one that each key is nearest to.
+
+    It begins at leaves drawn evenly: where most of them lie close together, most groups must.
+    """
+    drawn = np.random.default_rng(0).choice(len(centers), _NUM_GROUPS, replace=False)
+    around = _lloyd(centers, centers[drawn])
     return SampleGroups(around, _nearest_of_few(around, keys))
 
 
@@ -226,8 +231,13 @@ def _blocks_by_group(
 def _kmeans(
     keys: Float[np.ndarray, "S D"], count: int, rng: np.random.Generator
 ) -> Float[np.ndarray, "C D"]:
-    """Centers of k-means (Lloyd) from k-means++; at most as many as there are keys."""
-    centers = _spread_rows(keys, min(count, len(keys)), rng)
+    """Centers of k-means from k-means++; at most as many as there are keys."""
+    return _lloyd(keys, _spread_rows(keys, min(count, len(keys)), rng))
+
+
+def _lloyd(
+    keys: Float[np.ndarray, "S D"], centers: Float[np.ndarray, "C D"]
+) -> Float[np.ndarray, "C D"]:
     for _ in range(_ITERATIONS):
         centers = means(keys, _nearest_of_few(centers, keys), centers)
     return centers

@@ -4,7 +4,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from retrieve_rl.retrieval.leaves import grouped, groups_of, leaves_of, make_leaves, padded
+from retrieve_rl.retrieval.leaves import (
+    LeafGroups,
+    grouped,
+    groups_of,
+    leaves_of,
+    make_leaves,
+    padded,
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +73,20 @@ def test_of_many_leaves_most_keys_get_the_nearest_and_none_a_far_one(keys, monke
     assert np.mean(leaves == distances.argmin(axis=1)) > 0.95
     chosen = distances[np.arange(len(rest)), leaves]
     assert chosen.mean() < 1.01 * distances.min(axis=1).mean()
+
+
+def test_many_leaves_are_as_tight_as_if_each_key_were_compared_with_all(keys, monkeypatch):
+    for name, value in (("COMPARED_LEAVES", 100), ("_NUM_GROUPS", 16), ("_LISTED_LEAVES", 64)):
+        monkeypatch.setattr(f"retrieve_rl.retrieval.leaves.{name}", value)
+    leaves = make_leaves(keys, 300)
+    assert isinstance(leaves.search, LeafGroups) and leaves.centers.shape == (300, 16)
+    found = leaf_of_each(leaves, keys)
+    distances = squared_distances(keys, leaves.centers)
+    assert np.mean(found == distances.argmin(axis=1)) > 0.95
+    chosen = distances[np.arange(len(keys)), found]
+    monkeypatch.setattr("retrieve_rl.retrieval.leaves.COMPARED_LEAVES", 300)
+    compared = squared_distances(keys, make_leaves(keys, 300).centers)
+    assert chosen.mean() < 1.02 * compared.min(axis=1).mean()
 
 
 def test_a_leaf_that_keys_of_a_group_fall_into_is_compared_with_them_wherever_it_lies():
