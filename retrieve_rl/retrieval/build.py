@@ -125,8 +125,9 @@ def add_to_memory(
     The old rows keep their numbers, the new ones follow. Nothing old is built again or copied: both
     versions own the same files, and `parent` stays as it is. The new rows make shards of their own,
     searched as deeply as the old ones; where that finds too few, tuned for the parent's wanted
-    recall. The report's `recall_at_10` is still the parent's, `added_recall_at_10` that of the new
-    rows' shards. New rows without halves are in neither half of a memory that has two.
+    recall. The report is still the parent's where it does not say `added`, but for the numbers of
+    keys and shards and the milliseconds of a query. New rows without halves are in neither half of
+    a memory that has two.
 
     Work that is done is not done again, and goes on where it was broken off.
 
@@ -149,15 +150,15 @@ def add_to_memory(
     _check_fits(memory, rows)
     beside = {**(made_from or {}), **digests_beside_keys(rows), "parent": memory.manifest.digest}
     work = out.with_name(f".{out.name}.shards")
-    if out.exists():
-        with artifacts.lock(out):
-            return _finished(out, work, {**beside, "keys": digest_of(rows.keys)})
     choice = choose(len(rows.keys))
     reporter.say(f"{choice.kind} shard for the new rows: {choice.reason}")
     options = IndexOptions(reorder=_reorder_of(memory))
     need = _need(rows, choice, options)
-    resources.check(need, out, max_memory, written=resources.bytes_in(work))
+    reporter.say(f"it will take {need}, beside the memory that it grows from")
     with artifacts.lock(out):
+        if out.exists():
+            return _finished(out, work, {**beside, "keys": digest_of(rows.keys)})
+        resources.check(need, out, max_memory, written=resources.bytes_in(work))
         began = time.perf_counter()
         first_row = memory.index.num_keys
         builds = ShardBuilds(work, choice.kind, options.reorder, options.shard_rows, first_row)
@@ -174,11 +175,13 @@ def add_to_memory(
             "num_keys": index.num_keys,
             "num_shards": len(index.shards),
             "added_rows": len(rows.keys),
+            "added_kind": choice.kind,
             "added_recall_at_10": built.test.recall(alone)[0],
         }
         timings = {
             **memory.manifest.metadata.get("timings", {}),
             "add_seconds": time.perf_counter() - began,
+            "milliseconds_per_query": milliseconds_per_query(index, built.test.queries, RECALL_AT),
         }
         made = {**beside, "keys": built.keys_digest}
         version = Parent(parent, memory.manifest)

@@ -4,6 +4,7 @@ import mmap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -20,6 +21,14 @@ FILE_NAME = "keys.npy"
 CHUNK_ROWS = 262_144
 _LARGEST = 1e15
 """Of a number in a key; the sum of its squares over any width is then far below float32's end."""
+
+
+class Extent(NamedTuple):
+    """The smallest and the largest number of each dimension of some keys."""
+
+    low: Float[np.ndarray, " D"]
+    high: Float[np.ndarray, " D"]
+
 
 EncodeFn = Callable[[int, int], Float[Array, "R D"]]
 
@@ -56,6 +65,14 @@ def check_finite(keys: Float[Array, "R D"], name: str, *, first_row: int = 0) ->
     row = int(np.argmin((np.abs(keys) <= _LARGEST).all(axis=1)))
     found = "is too large" if np.isfinite(keys[row]).all() else "is not finite"
     raise DataError(f"{name} {found} in row {first_row + row}; remove that row or mend it")
+
+
+def extent_of(keys: Float[np.ndarray, "R D"], name: str, *, first_row: int = 0) -> Extent:
+    """Of finite keys. Raises DataError as `check_finite`."""
+    extent = Extent(keys.min(axis=0), keys.max(axis=0))
+    if not (np.all(extent.low >= -_LARGEST) and np.all(extent.high <= _LARGEST)):
+        check_finite(keys, name, first_row=first_row)
+    return extent
 
 
 def as_queries(queries: Float[Array, "B D"], dim: int) -> Float[np.ndarray, "B D"]:

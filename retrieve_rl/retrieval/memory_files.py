@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from retrieve_rl import artifacts
+from retrieve_rl.errors import DataError
 from retrieve_rl.retrieval.exact import ExactIndex
 from retrieve_rl.retrieval.rows import Rows
 from retrieve_rl.retrieval.scann_config import ScannParameters
@@ -99,6 +100,9 @@ def write_memory(
 
     `index` is over all shards, the parent's first. Shards are linked, not copied. The report gets
     the bytes of the index, and goes into the manifest.
+
+    Raises:
+      DataError: another memory lies where the parent was.
     """
     old = parent.manifest.metadata if parent else None
     segment = old["num_segments"] if old else 0
@@ -119,6 +123,8 @@ def write_memory(
     with created as folder:
         if parent:
             linked |= artifacts.link_files(parent.path, parent.manifest, folder)
+            if artifacts.read_manifest(parent.path).digest != parent.manifest.digest:
+                raise DataError(f"{parent.path} was replaced while rows were added to it")
         for number, shard in enumerate(new_shards, start=first):
             manifest = artifacts.read_manifest(shard)
             linked |= artifacts.link_files(shard, manifest, folder, f"shards/{number:05d}")

@@ -44,8 +44,8 @@ class KeyBlocks(NamedTuple):
     Attributes:
       tiles: the keys as they are, T rows after the other.
       scored: the keys less `center`, and as one more column their squared lengths, infinite where
-        there is no key. Row i of a block's tile w is its row i * W + w, so that the maximum over a
-        tile runs along contiguous memory.
+        there is no finite key. Row i of a block's tile w is its row i * W + w, so that the maximum
+        over a tile runs along contiguous memory.
       groups: the group of every row; NO_GROUP where none was given.
       center: a point amid the keys. Scores are of keys and queries less it, for float32 would lose
         the differences of keys that lie far from the origin compared with their spread.
@@ -73,7 +73,8 @@ def nearest(
     in `not_from` excludes nothing. Where fewer keys are left than asked for, the rest of the
     result is -1.
 
-    All is float32: a squared distance far below 1e-7 of the keys' squared spread is not told from
+    A query or a key that is not finite has no distance, and is nobody's neighbor. All is float32: a
+    squared distance far below 1e-7 of the keys' squared spread is not told from
     others like it when the candidates are chosen. Scale columns to about the same spread.
 
     Raises:
@@ -96,7 +97,11 @@ def cut(keys: Float[Array, "N D"], key_groups: Int[Array, " N"] | None = None) -
     center = _amid(keys)
     centered = keys - center
     norms = jnp.sum(centered**2, axis=-1, keepdims=True)
-    scored = jnp.concatenate([centered, norms], axis=-1)
+    # A tile whose best score is not a number would stand before all others.
+    finite = jnp.isfinite(norms)
+    scored = jnp.concatenate(
+        [jnp.where(finite, centered, 0.0), jnp.where(finite, norms, jnp.inf)], axis=-1
+    )
     nowhere = jnp.zeros((padding, width + 1)).at[:, -1].set(jnp.inf)
     scored = jnp.concatenate([scored, nowhere]).reshape(*shape, width + 1).swapaxes(1, 2)
     return KeyBlocks(
@@ -168,7 +173,7 @@ def _search(
     distances = jnp.sum((queries[:, None, None] - keys) ** 2, axis=-1)
     rows = chosen[..., None] * _TILE_ROWS + jnp.arange(_TILE_ROWS)
     rows, distances = (part.reshape(queries.shape[0], -1) for part in (rows, distances))
-    gone = rows >= blocks.num_keys
+    gone = (rows >= blocks.num_keys) | ~jnp.isfinite(distances)
     if hidden.shape[1]:
         groups = blocks.groups.reshape(-1, _TILE_ROWS)[chosen]
         gone |= _is_hidden(groups.reshape(rows.shape), hidden)

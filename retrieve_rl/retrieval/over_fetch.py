@@ -11,6 +11,8 @@ from retrieve_rl.retrieval.neighbors import Neighbors
 
 # Rows fetched beyond those asked for; doubled until enough.
 _SPARE = 16
+_FETCHED_AT_ONCE = 2**22
+"""Rows of all queries together: a few hundred MB with their groups."""
 
 
 def search_over_fetching(
@@ -32,12 +34,15 @@ def search_over_fetching(
     pending = np.arange(len(queries))
     fetched = min(num_neighbors + _SPARE, num_keys)
     while len(pending):
-        found = index.search(queries[pending], fetched)
-        groups = groups_of(np.asarray(found.indices))
-        kept = without_groups(found, groups, not_from[pending], num_neighbors)
-        indices[pending], distances[pending] = kept
+        at_once = max(1, _FETCHED_AT_ONCE // fetched)
+        for start in range(0, len(pending), at_once):
+            asking = pending[start : start + at_once]
+            found = index.search(queries[asking], fetched)
+            groups = groups_of(np.asarray(found.indices))
+            kept = without_groups(found, groups, not_from[asking], num_neighbors)
+            indices[asking], distances[asking] = kept
         if fetched == num_keys:
             break
-        pending = pending[kept.indices[:, -1] < 0]
+        pending = pending[indices[pending, -1] < 0]
         fetched = min(2 * fetched, num_keys)
     return Neighbors(indices, distances)

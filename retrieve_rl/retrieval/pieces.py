@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from retrieve_rl.retrieval.keys import check_finite, chunks, read_at_random
+from retrieve_rl.retrieval.keys import Extent, chunks, extent_of, read_at_random
 from retrieve_rl.retrieval.recall import RecallTest
 from retrieve_rl.retrieval.rows import Rows
 from retrieve_rl.signals import UNASKED, StopRequest
@@ -63,10 +63,12 @@ class Survey(NamedTuple):
     Attributes:
       test: the recall test, with its truth.
       digest: of the keys' shape and bytes.
+      extent: of all keys.
     """
 
     test: RecallTest
     digest: str
+    extent: Extent
 
 
 def survey(rows: Rows, stop: StopRequest = UNASKED) -> Survey:
@@ -77,13 +79,16 @@ def survey(rows: Rows, stop: StopRequest = UNASKED) -> Survey:
       Interrupted: a signal asked to stop.
     """
     test, digest = RecallTest.draw(rows), _new_digest(rows.keys)
+    extents = []
     for start, chunk in chunks(rows.keys):
         stop.raise_if_requested("no key was indexed yet: run again")
         chunk = np.ascontiguousarray(chunk)
-        check_finite(chunk, "the key matrix", first_row=start)
+        extents.append(extent_of(chunk, "the key matrix", first_row=start))
         digest.update(chunk.data)
         test = test.seeing(chunk, start)
-    return Survey(test, digest.hexdigest())
+    lows, highs = zip(*extents, strict=True)
+    extent = Extent(np.min(lows, axis=0), np.max(highs, axis=0))
+    return Survey(test, digest.hexdigest(), extent)
 
 
 def digest_of(keys: Float[np.ndarray, "N D"]) -> str:

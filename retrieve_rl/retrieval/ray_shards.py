@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float
 
 from retrieve_rl import artifacts
-from retrieve_rl.errors import ResourceError
+from retrieve_rl.errors import DataError, ResourceError
 from retrieve_rl.ray_extra import import_ray
-from retrieve_rl.retrieval.keys import check_finite
+from retrieve_rl.retrieval.keys import as_queries
 from retrieve_rl.retrieval.memory_files import KIND, open_shard
 from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.retrieval.sharded import nearest_of
@@ -36,20 +36,22 @@ class RayShardedIndex:
 
         Raises:
           MissingDependencyError: ray is not installed.
-          DataError: no memory at `path`.
+          DataError: no memory at `path`, or a node finds another one there.
           ResourceError: a shard is not up within `timeout_seconds`.
         """
         self._ray = import_ray()
         self._timeout_seconds = timeout_seconds
         self._path = path.absolute()
-        facts = artifacts.read_manifest(self._path, kind=KIND).metadata
+        manifest = artifacts.read_manifest(self._path, kind=KIND)
+        facts = manifest.metadata
         self.dim: int = facts["dim"]
         self.num_keys = sum(shard["num_keys"] for shard in facts["shards"])
         actor = self._ray.remote(num_cpus=_CPUS_PER_ACTOR, max_restarts=-1, max_task_retries=-1)(
             _ShardActor
         )
         self.actors = [
-            actor.remote(str(self._path), number) for number in range(len(facts["shards"]))
+            actor.remote(str(self._path), manifest.digest, number)
+            for number in range(len(facts["shards"]))
         ]
         self._collect({n: actor.ready.remote() for n, actor in enumerate(self.actors)})
 
@@ -57,10 +59,10 @@ class RayShardedIndex:
         """As `ShardedIndex.search`.
 
         Raises:
-          ResourceError: a shard gave no answer within the time allowed; names the shard.
+          ResourceError: a shard gave no answer within the time allowed, or is gone: where its
+            memory was replaced, it cannot start again.
         """
-        queries = np.ascontiguousarray(queries, np.float32)
-        check_finite(queries, "the query matrix")
+        queries = as_queries(queries, self.dim)
         sent = self._ray.put(queries)
         answers = self._collect(
             {
@@ -106,11 +108,13 @@ class RayShardedIndex:
 
 
 class _ShardActor:
-    """Holds one shard, whose files it verifies before it opens them."""
+    """Holds one shard of the memory with this digest, once its files are verified."""
 
-    def __init__(self, path: str, number: int) -> None:
+    def __init__(self, path: str, digest: str, number: int) -> None:
         name = f"shards/{number:05d}"
         manifest = artifacts.verify(Path(path), kind=KIND, within=name)
+        if manifest.digest != digest:
+            raise DataError(f"another memory than the one that was opened lies at {path}")
         facts = manifest.metadata
         self._shard = open_shard(Path(path) / name, facts["shards"][number], facts["dim"])
 

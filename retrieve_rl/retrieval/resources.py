@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,11 @@ _PROCESS = 0.6 * GIB
 # 1.89 GiB for one and five million keys in bfloat16, 1.16 and 2.01 GiB in float32. That is this
 # much more than the process and the keys, however many they are.
 _TUNING = 0.45 * GIB
+_CGROUP_FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Of version 2 and 1: the limit, what is used, and the part of it that can be reclaimed."""
 _KEPT_BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
 
 
@@ -70,12 +76,19 @@ def check(need: Need, folder: Path, max_memory: float | None = None, *, written:
 
 
 def bytes_in(folder: Path) -> int:
-    """Of all files below it; 0 where there is no such folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Of all files below it, each counted once however many names it has; 0 without a folder."""
+    files = (path.stat() for path in folder.rglob("*") if path.is_file())
+    return sum({file.st_ino: file.st_size for file in files}.values())
 
 
 def available_memory() -> float | None:
-    """Bytes that can be allocated without swapping; None where the system does not say."""
+    """Bytes that can be allocated without swapping, and without leaving the limit of a container;
+    None where the system does not say."""
+    limits = [found for found in (_free_memory(), *_left_of_cgroups()) if found is not None]
+    return min(limits, default=None)
+
+
+def _free_memory() -> float | None:
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -83,3 +96,14 @@ def available_memory() -> float | None:
         return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (OSError, ValueError):
         return None
+
+
+def _left_of_cgroups(root: Path = Path("/sys/fs/cgroup")) -> Iterator[float]:
+    """What the container's control group may still take; what its file cache holds can be had."""
+    for limit, used, cache in _CGROUP_FILES:
+        try:
+            found = float((root / limit).read_text()) - float((root / used).read_text())
+            lines = (root / limit).with_name("memory.stat").read_text().splitlines()
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+        yield found + sum(float(line.split()[1]) for line in lines if line.startswith(f"{cache} "))

@@ -9,6 +9,8 @@ from jaxtyping import Float
 
 from retrieve_rl import artifacts
 from retrieve_rl.progress import Reporter
+from retrieve_rl.retrieval.keys import Extent
+from retrieve_rl.retrieval.leaves import ROWS_AT_ONCE
 from retrieve_rl.retrieval.pieces import Piece
 from retrieve_rl.retrieval.row_files import fill_rows
 from retrieve_rl.retrieval.scann_codes import code, columns
@@ -17,11 +19,13 @@ from retrieve_rl.retrieval.scann_index import ScannIndex
 from retrieve_rl.retrieval.scann_learning import LEARNED_FILES, learn
 from retrieve_rl.signals import StopRequest
 
-_SAMPLE, _CHUNK_ROWS = 1_000_000, 1_048_576
+_SAMPLE, _SAMPLE_BYTES, _CHUNK_BYTES = 1_000_000, 2**30, 2**28
+"""Keys to learn from, at most, and bytes of them and of the keys that are coded at once."""
 
 
 def build_scann(
     piece: Piece,
+    extent: Extent,
     reorder: Reorder,
     folder: Path,
     *,
@@ -34,22 +38,26 @@ def build_scann(
 
     ScaNN learns leaves and codewords from a sample; then the keys are coded chunk after chunk into
     the artifact `codes`, and a build that was broken off goes on after its last chunk. Few keys
-    have neither. `made_from` names the keys. Two builds of the same keys write the same bytes.
+    have neither. `made_from` names the keys, `extent` is of all of them. On one machine, two builds
+    of the same keys write the same bytes.
 
     Returns the index, and the manifest entries of the files that came from `codes`.
 
     Raises:
       Interrupted: a signal asked to stop; the chunks so far are kept.
     """
-    sample = piece.sample(_SAMPLE)
-    parameters = parameters_for(len(piece), np.var(sample, axis=0, dtype=np.float64), reorder)
+    dim = piece.keys.shape[1]
+    sample = piece.sample(min(_SAMPLE, _SAMPLE_BYTES // (4 * dim)))
+    # Column by column, for NumPy makes a matrix of float64 of all.
+    variances = np.array([np.var(column, dtype=np.float64) for column in sample.T])
+    parameters = parameters_for(len(piece), variances, reorder)
     if not parameters.num_leaves:
         index = ScannIndex.without_tree(sample, parameters)
         index.save(folder)
         return index, {}
-    dim = sample.shape[1]
-    learned = learn(_some_of(sample, learned_from(parameters.num_leaves)), parameters, folder)
-    del sample
+    some = _some_of(sample, learned_from(parameters.num_leaves))
+    learned = learn(some, parameters, folder, extent=extent)
+    del sample, some
     digests = {name: artifacts.sha256_of(folder / name) for name in LEARNED_FILES}
     fill_rows(
         codes,
@@ -58,7 +66,7 @@ def build_scann(
         lambda start, end: code(learned, piece.take(start, end), parameters),
         kind="scann-codes",
         made_from={**made_from, **digests},
-        chunk_rows=_CHUNK_ROWS,
+        chunk_rows=max(ROWS_AT_ONCE, _CHUNK_BYTES // (4 * dim)),
         title="coding keys",
         reporter=reporter,
         stop=stop,

@@ -49,7 +49,7 @@ class ScannIndex:
       parameters: what it was built with.
       num_keys: rows.
       dim: width of a key.
-      origin: what keys and queries are measured from where there is a tree, else zeros.
+      origin: what keys and queries are measured from, lest those far from zero be rounded away.
       num_leaves_to_search: leaves visited per query; more find more and take longer.
       reordering_num_neighbors: candidates scored again with the kept keys.
     """
@@ -70,8 +70,11 @@ class ScannIndex:
         """
         from scann.scann_ops.py import scann_ops_pybind
 
-        searcher = scann_ops_pybind.create_searcher(keys, config_text(parameters, keys.shape[1]))
-        return cls._with_defaults(searcher, parameters, *keys.shape)
+        origin = np.asarray(np.mean(keys, axis=0, dtype=np.float64), np.float32)
+        config = config_text(parameters, keys.shape[1])
+        searcher = scann_ops_pybind.create_searcher(keys - origin, config)
+        num_keys, dim = keys.shape
+        return cls._with_defaults(searcher, parameters, num_keys, dim, origin)
 
     @classmethod
     def load(
@@ -96,7 +99,7 @@ class ScannIndex:
         for path in folder.iterdir():
             if path.name not in FILE_NAMES:
                 raise DataError(f"{path} is not a file of a ScaNN index: remove it, or rebuild")
-        for name in ("scann_assets.pbtxt", *([ORIGIN_FILE] if parameters.num_leaves else [])):
+        for name in ("scann_assets.pbtxt", ORIGIN_FILE):
             if not (folder / name).exists():
                 raise DataError(f"{folder} lacks {name}: rebuild the index")
         try:
@@ -105,9 +108,7 @@ class ScannIndex:
             raise DataError(f"ScaNN cannot read {folder}: {error}") from None
         if searcher.size() != num_keys:
             raise DataError(f"{folder} holds {searcher.size()} keys, its manifest says {num_keys}")
-        origin = None
-        if parameters.num_leaves:
-            origin = np.load(folder / ORIGIN_FILE, allow_pickle=False)
+        origin = np.load(folder / ORIGIN_FILE, allow_pickle=False)
         return cls._with_defaults(searcher, parameters, num_keys, dim, origin)
 
     @classmethod
@@ -117,10 +118,9 @@ class ScannIndex:
         parameters: ScannParameters,
         num_keys: int,
         dim: int,
-        origin: Float[np.ndarray, " D"] | None = None,
+        origin: Float[np.ndarray, " D"],
     ) -> "ScannIndex":
         leaves = max(1, round(0.05 * parameters.num_leaves))
-        origin = np.zeros(dim, np.float32) if origin is None else origin
         return cls(searcher, parameters, num_keys, dim, origin, leaves, 100)
 
     def searching(
@@ -159,10 +159,10 @@ class ScannIndex:
                 )
             return found
 
+        queries = queries - self.origin
         if self.parameters.num_leaves == 0:
             indices, distances = search(queries, asked, None, None)
         else:
-            queries = queries - self.origin
             reordering = max(self.reordering_num_neighbors, 2 * asked)
             leaves = self._leaves(asked)
             extended = extended_queries(queries)
@@ -173,8 +173,7 @@ class ScannIndex:
     def save(self, folder: Path) -> None:
         """Writes ScaNN's files, whose paths are relative, and the origin into `folder`."""
         self.searcher.serialize(str(folder), relative_path=True)
-        if self.parameters.num_leaves:
-            np.save(folder / ORIGIN_FILE, self.origin, allow_pickle=False)
+        np.save(folder / ORIGIN_FILE, self.origin, allow_pickle=False)
 
     def _leaves(self, asked: int) -> int:
         """At least so many that they hold four times what is asked for."""

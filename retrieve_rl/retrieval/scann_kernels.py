@@ -4,7 +4,7 @@ ScaNN picks its kernels while it runs, by variables that are set when it is load
 1.4.2 was built with a `port::TestCPUFeature` that always answers no, so that on every processor it
 searches with SSE4 and AVX. Its other kernels are in the wheel all the same, and the variables are
 exported: they are set here by what Linux says of the processor, while a search runs and no longer.
-A build never sees them, and writes the same bytes on every processor.
+A build alone in its process never sees them.
 """
 
 import ctypes

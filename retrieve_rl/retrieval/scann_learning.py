@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from retrieve_rl.retrieval.inner_product import NORM_DIMS
+from retrieve_rl.retrieval.keys import Extent
 from retrieve_rl.retrieval.leaves import Leaves, leaves_of, make_leaves, means, padded
 from retrieve_rl.retrieval.scann_config import CODEWORDS, ScannParameters, config_text
 from retrieve_rl.types import Array
@@ -53,12 +54,18 @@ class Learned(NamedTuple):
     multipliers: Float[Array, " D+3"]
 
 
-def learn(keys: Float[np.ndarray, "S D"], parameters: ScannParameters, folder: Path) -> Learned:
+def learn(
+    keys: Float[np.ndarray, "S D"],
+    parameters: ScannParameters,
+    folder: Path,
+    *,
+    extent: Extent,
+) -> Learned:
     """Learns of a sample, and leaves ScaNN's files in `folder`: those with a row per key are of the
     sample's residuals, and to be replaced.
 
-    Two calls with the same keys leave the same bytes. `keys` must be finite: a NaN ends the
-    process (see `keys.check_finite`).
+    On one machine, two calls with the same keys leave the same bytes. `keys` must be finite: a NaN
+    ends the process (see `keys.check_finite`). `extent` is of all keys: an int8 must not cut one.
     """
     origin = np.asarray(np.mean(keys, axis=0, dtype=np.float64), np.float32)
     centered = keys - origin
@@ -74,7 +81,7 @@ def learn(keys: Float[np.ndarray, "S D"], parameters: ScannParameters, folder: P
     np.save(folder / ORIGIN_FILE, origin, allow_pickle=False)
     multipliers = np.ones(NORM_DIMS + keys.shape[1], np.float32)
     if parameters.reorder == "int8":
-        multipliers = _multipliers(centered)
+        multipliers = _multipliers(np.maximum(extent.high - origin, origin - extent.low))
         np.save(folder / _MULTIPLIERS, multipliers, allow_pickle=False)
     numbers = (jnp.asarray(part) for part in (codewords, levels, multipliers))
     return Learned(jnp.asarray(origin), leaves, *numbers)
@@ -181,13 +188,13 @@ def _cell(levels: Float[np.ndarray, " W"], values: Float[np.ndarray, " S"]) -> n
     return np.searchsorted(0.5 * (levels[1:] + levels[:-1]), values)
 
 
-def _multipliers(keys: Float[np.ndarray, "S D"]) -> Float[np.ndarray, " D+3"]:
-    """What makes the largest number of each dimension 127, and the norm digits in that base.
+def _multipliers(largest: Float[np.ndarray, " D"]) -> Float[np.ndarray, " D+3"]:
+    """What makes the largest size of a number in each dimension 127, and the norm digits in that
+    base.
 
     The first digit is for the largest norm that a key of int8 numbers can have.
     """
-    largest = np.max(np.abs(keys), axis=0).astype(np.float64)
-    of_keys = _INT8_LEVELS / np.where(largest > 0, largest, _INT8_LEVELS)
+    of_keys = _INT8_LEVELS / np.where(largest > 0, largest, _INT8_LEVELS).astype(np.float64)
     first = _INT8_LEVELS / (0.5 * np.sum((128.0 / of_keys) ** 2))
     of_norms = [first * (2 * _INT8_LEVELS) ** part for part in range(NORM_DIMS)]
     return np.concatenate([of_norms, of_keys]).astype(np.float32)

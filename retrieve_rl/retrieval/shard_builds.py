@@ -11,6 +11,7 @@ from retrieve_rl.errors import DataError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.retrieval.exact import ExactIndex
 from retrieve_rl.retrieval.index import Kind, StoredIndex
+from retrieve_rl.retrieval.keys import Extent
 from retrieve_rl.retrieval.memory_files import ROWS_NAME, describe_shard, open_shard
 from retrieve_rl.retrieval.pieces import Piece, cut, survey
 from retrieve_rl.retrieval.recall import RecallTest
@@ -66,7 +67,7 @@ class ShardBuilds:
           Interrupted: a signal asked to stop; the shards so far are kept.
         """
         # Exact search finds the same share of whatever it is asked for.
-        test, digest = survey(Rows(rows.keys) if self.kind == "exact" else rows, stop)
+        test, digest, extent = survey(Rows(rows.keys) if self.kind == "exact" else rows, stop)
         halves = {} if rows.second_half is None else {"second_half": rows.second_half}
         made_from = {"keys": digest, "halves": artifacts.sha256_of_arrays(halves)}
         pieces = cut(rows, self.shard_rows or len(rows.keys))
@@ -77,10 +78,11 @@ class ShardBuilds:
                 f"{number} of {len(pieces)} shards are kept: run again to go on"
             )
             asked = f"{number} of {len(pieces)} {self.kind} {self.reorder} from {self.first_row}"
-            shard = self._opened(folder, {**made_from, "shard": asked}, rows.keys.shape[1])
+            of_shard = {**made_from, "shard": asked}
+            shard = self._opened(folder, of_shard, rows.keys.shape[1])
             if shard is None:
                 reporter.say(f"building shard {number + 1} of {len(pieces)}")
-                shard = self._build(piece, folder, {**made_from, "shard": asked}, reporter, stop)
+                shard = self._build(piece, extent, folder, of_shard, reporter, stop)
             shards.append(shard)
         return Built(ShardedIndex(tuple(shards)), folders, test, digest)
 
@@ -99,6 +101,7 @@ class ShardBuilds:
     def _build(
         self,
         piece: Piece,
+        extent: Extent,
         folder: Path,
         made_from: dict[str, str],
         reporter: Reporter,
@@ -119,6 +122,7 @@ class ShardBuilds:
             else:
                 index, entries = build_scann(
                     piece,
+                    extent,
                     self.reorder,
                     files,
                     codes=folder.with_name(f"{folder.name}-codes"),

@@ -42,9 +42,9 @@ def tune(
 ) -> ShardedIndex:
     """The cheapest search of `index` whose recall@10 is at least `wanted`, else the best one.
 
-    The cost is counted (leaves, hashed blocks, candidates), not timed, so that a build always ends
-    with the same parameters. The measured recall must exceed `wanted` by its standard error, lest
-    one index in two fall short of it on other queries.
+    The cost is counted (leaves, hashed blocks, candidates), not timed, so that a build ends with
+    the same parameters whatever else the machine does. The measured recall must exceed `wanted` by
+    its standard error, lest one index in two fall short of it on other queries.
 
     Raises:
       Interrupted: a signal asked to stop.

@@ -51,8 +51,8 @@ def check_columns(columns: Mapping[str, np.ndarray], num_rows: int) -> None:
             raise DataError(f"value name {name!r}: use letters, digits, - and _ (at most 64)")
         if column.ndim == 0 or len(column) != num_rows:
             raise DataError(f"values {name!r} have shape {column.shape}; expected {num_rows} rows")
-        if column.dtype.hasobject:
-            raise DataError(f"values {name!r} hold Python objects; expected numbers")
+        if column.dtype.kind not in "biufc":
+            raise DataError(f"values {name!r} hold {column.dtype}; expected numbers")
 
 
 def write_segment(folder: Path, columns: Mapping[str, np.ndarray]) -> None:

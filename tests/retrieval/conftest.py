@@ -9,6 +9,7 @@ import pytest
 from retrieve_rl.progress import Reporter
 from retrieve_rl.retrieval.build import IndexOptions, build_memory
 from retrieve_rl.retrieval.exact import ExactIndex
+from retrieve_rl.retrieval.keys import extent_of
 from retrieve_rl.retrieval.memory import open_memory
 from retrieve_rl.retrieval.pieces import cut
 from retrieve_rl.retrieval.rows import Rows
@@ -30,6 +31,7 @@ def scann_of(keys, reorder="bfloat16"):
         files.mkdir()
         index, _ = build_scann(
             piece,
+            extent_of(keys, "keys"),
             reorder,
             files,
             codes=Path(folder) / "codes",

@@ -9,6 +9,7 @@ import pytest
 from retrieve_rl import artifacts
 from retrieve_rl.errors import DataError, Interrupted, ResourceError, UsageError
 from retrieve_rl.progress import Reporter
+from retrieve_rl.retrieval import build as build_module
 from retrieve_rl.retrieval import resources, shard_builds
 from retrieve_rl.retrieval.build import (
     IndexOptions,
@@ -299,6 +300,58 @@ def test_a_version_does_not_overwrite(games, tmp_path):
         add(tmp_path / "m", games, tmp_path / "m")
 
 
+def test_of_two_versions_under_one_name_the_later_is_refused(games, tmp_path, monkeypatch):
+    build(games, tmp_path / "m")
+    other, ours = (games._replace(keys=games.keys + np.float32(part)) for part in (1, 2))
+    choose = build_module.choose
+
+    def choose_late(*arguments):
+        monkeypatch.setattr(build_module, "choose", choose)
+        add(tmp_path / "m", other, tmp_path / "n")
+        return choose(*arguments)
+
+    monkeypatch.setattr(build_module, "choose", choose_late)
+    with pytest.raises(UsageError, match="other rows"):
+        add(tmp_path / "m", ours, tmp_path / "n")
+    found = retrieve(open_memory(tmp_path / "n"), other.keys[:1], 1)[0]
+    assert found.indices[0, 0] == 1500
+
+
+def test_a_memory_that_is_replaced_while_it_grows_makes_no_mixture(games, tmp_path, monkeypatch):
+    build(games, tmp_path / "m")
+    other = games._replace(keys=games.keys + np.float32(1))
+    choose = build_module.choose
+
+    def replace_first(*arguments):
+        monkeypatch.setattr(build_module, "choose", choose)
+        build(other, tmp_path / "m", force=True)
+        return choose(*arguments)
+
+    monkeypatch.setattr(build_module, "choose", replace_first)
+    with pytest.raises(DataError, match="was replaced while rows were added"):
+        add(tmp_path / "m", other, tmp_path / "n")
+    assert not (tmp_path / "n").exists()
+
+
+def test_the_limit_of_a_container_is_seen(tmp_path):
+    files = {"memory.max": "5000", "memory.current": "3000", "memory.stat": "inactive_file 400\n"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert list(resources._left_of_cgroups(tmp_path)) == [2400.0]
+    (tmp_path / "memory.max").write_text("max\n")
+    assert list(resources._left_of_cgroups(tmp_path)) == []
+
+
+def test_hidden_groups_are_found_out_a_few_queries_at_once(games, tmp_path, monkeypatch):
+    build(games, tmp_path / "m", kind="scann")
+    memory = open_memory(tmp_path / "m")
+    asked = (games.keys[:200], 20, games.groups[:200, None])
+    whole, _ = retrieve(memory, asked[0], asked[1], not_from=asked[2])
+    monkeypatch.setattr("retrieve_rl.retrieval.over_fetch._FETCHED_AT_ONCE", 1000)
+    parts, _ = retrieve(memory, asked[0], asked[1], not_from=asked[2])
+    np.testing.assert_array_equal(parts.indices, whole.indices)
+
+
 def test_a_version_is_made_once(games, tmp_path):
     build(games, tmp_path / "m")
     report = add(tmp_path / "m", games, tmp_path / "n")
@@ -316,7 +369,8 @@ def test_a_version_is_made_once(games, tmp_path):
         ({"keys": np.array([[1, 2], [np.nan, 1]], np.float32)}, "not finite in row 1"),
         ({"values": {"v": np.zeros(3)}}, r"values 'v' have shape \(3,\); expected 4 rows"),
         ({"values": {"../v": np.zeros(4)}}, "value name"),
-        ({"values": {"v": np.array([{}] * 4)}}, "Python objects"),
+        ({"values": {"v": np.array([{}] * 4)}}, "hold object; expected numbers"),
+        ({"values": {"v": np.zeros(4, "M8[D]")}}, "datetime64.* expected numbers"),
         ({"groups": np.zeros(3, int)}, "groups have shape"),
         ({"groups": np.zeros(4)}, "whole numbers"),
         ({"groups": np.array([0, 2**63, 0, 0], np.uint64)}, "in row 1; expected less than 2"),

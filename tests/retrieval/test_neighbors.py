@@ -98,6 +98,16 @@ def test_a_key_without_a_group_is_never_hidden():
     np.testing.assert_array_equal(indices, [[0, 2, 3, 1]])
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_is_nobodys_neighbor_and_has_none(rng, bad):
+    keys = rng.normal(size=(400, 3)).astype(np.float32)
+    keys[3:200] = bad
+    found = nearest(keys, np.concatenate([keys[200:202], np.full((1, 3), bad)]), 4)
+    assert np.all((found.indices[:2] < 3) | (found.indices[:2] >= 200))
+    np.testing.assert_array_equal(found.indices[:2, 0], [200, 201])
+    assert np.all(found.indices[2] == -1) and np.all(np.isinf(found.distances[2]))
+
+
 def test_hiding_everything_leaves_nothing():
     hidden = {"key_groups": jnp.zeros(4, jnp.int32), "not_from": jnp.zeros((1, 1), jnp.int32)}
     indices, distances = found(LINE, [[0.0]], 2, **hidden)

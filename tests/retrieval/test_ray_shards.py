@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from retrieve_rl.errors import ResourceError
+from retrieve_rl.errors import DataError, ResourceError
 from retrieve_rl.retrieval.ray_shards import RayShardedIndex
 
 pytestmark = [
@@ -61,6 +61,30 @@ def test_the_answer_survives_a_killed_node(cluster, built):
         assert_same(index.search(queries, 7), expected)
         cluster.remove_node(node, allow_graceful=False)
         assert_same(index.search(queries, 7), expected)
+
+
+def test_a_memory_that_was_replaced_gives_no_mixed_answer(cluster, built, make_memory_at, rng):
+    import ray
+
+    path, _, queries = built
+    with RayShardedIndex(path, timeout_seconds=30) as index:
+        path.rename(path.with_name("elsewhere"))
+        make_memory_at("m", rng.normal(size=(3000, 8)), kind="scann", shard_rows=500)
+        ray.kill(index.actors[0], no_restart=False)
+        with pytest.raises(ResourceError, match="gave no answer|is gone"):
+            index.search(queries, 7)
+
+
+def test_questions_are_those_of_every_index(cluster, built):
+    path, memory, queries = built
+    with RayShardedIndex(path) as index:
+        assert index.search(queries[:0], 3).indices.shape == (0, 3)
+        assert_same(index.search(queries[:2], 3001), memory.index.search(queries[:2], 3001))
+        for bad, error in ((queries[0], ValueError), (queries[:, :3], ValueError)):
+            with pytest.raises(error):
+                index.search(bad, 3)
+        with pytest.raises(DataError, match="not finite"):
+            index.search(np.full((1, 8), np.nan), 3)
 
 
 def test_a_shard_that_stays_away_is_an_error(cluster, built):

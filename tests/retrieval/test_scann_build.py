@@ -8,6 +8,7 @@ from retrieve_rl.errors import Interrupted
 from retrieve_rl.progress import Reporter
 from retrieve_rl.retrieval import scann_build
 from retrieve_rl.retrieval.build import IndexOptions, build_memory
+from retrieve_rl.retrieval.keys import extent_of
 from retrieve_rl.retrieval.memory import open_memory
 from retrieve_rl.retrieval.rows import Rows
 from retrieve_rl.retrieval.scann_codes import code, columns
@@ -30,7 +31,9 @@ def test_codes_are_those_that_scann_writes(keys, tmp_path, offset):
     """For keys of one leaf: ScaNN's own codes of what it learned its codewords from."""
     keys = keys[:3000] + np.float32(offset)
     parameters = ScannParameters(num_leaves=1, block_widths=(1, 1, 2, 2, 3, 3, 4))
-    coded = code(learn(keys, parameters, tmp_path), keys, parameters)
+    coded = code(
+        learn(keys, parameters, tmp_path, extent=extent_of(keys, "keys")), keys, parameters
+    )
     written = np.load(tmp_path / "hashed_dataset.npy")
     assert coded["hashed_dataset"].shape == written.shape and len(written) == 3000
     assert np.all(coded["datapoint_to_token"] == 0)
@@ -41,7 +44,9 @@ def test_codes_are_those_that_scann_writes(keys, tmp_path, offset):
 @pytest.mark.parametrize("reorder", REORDERS)
 def test_columns_are_those_that_scann_writes(keys, tmp_path, reorder):
     parameters = parameters_for(len(keys), keys.var(axis=0), reorder)
-    coded = code(learn(keys, parameters, tmp_path), keys[:300], parameters)
+    coded = code(
+        learn(keys, parameters, tmp_path, extent=extent_of(keys, "keys")), keys[:300], parameters
+    )
     types = columns(parameters, 16)
     assert coded.keys() == types.keys()
     for name, rows in coded.items():
@@ -53,13 +58,16 @@ def test_columns_are_those_that_scann_writes(keys, tmp_path, reorder):
 @pytest.mark.parametrize("reorder", REORDERS)
 def test_norms_are_those_of_the_keys_as_they_are_kept(keys, tmp_path, reorder):
     parameters = parameters_for(len(keys), keys.var(axis=0), reorder)
-    learned = learn(keys, parameters, tmp_path)
     outlier = 50.0 * keys[:1]
+    extent = extent_of(np.concatenate([keys, outlier]), "keys")
+    learned = learn(keys, parameters, tmp_path, extent=extent)
     name = list(columns(parameters, 16))[-1]
     kept = code(learned, np.concatenate([keys[:500], outlier]), parameters)[name]
     if reorder == "bfloat16":
         kept = (kept.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
     kept = kept.astype(np.float64) / np.asarray(learned.multipliers)
+    far = outlier[0] - np.asarray(learned.origin)
+    np.testing.assert_allclose(kept[-1, 3:], far, rtol=0, atol=np.max(np.abs(far)) / 250)
     norms = -0.5 * np.sum(kept[:, 3:] ** 2, axis=1)
     tolerance = {"float32": 1e-6, "bfloat16": 2.0**-15, "int8": 2e-3}[reorder]
     np.testing.assert_allclose(kept[:, :3].sum(axis=1), norms, rtol=tolerance, atol=tolerance)
@@ -68,7 +76,7 @@ def test_norms_are_those_of_the_keys_as_they_are_kept(keys, tmp_path, reorder):
 def test_codes_stand_for_distances_as_seen_from_the_leaf(keys, tmp_path):
     """q . (c + r') + n is (|q|^2 - |q - k|^2) / 2 + (q - c) . (r' - r), but for the levels of n."""
     parameters = parameters_for(len(keys), keys.var(axis=0), "float32")
-    learned = learn(keys, parameters, tmp_path)
+    learned = learn(keys, parameters, tmp_path, extent=extent_of(keys, "keys"))
     coded = code(learned, keys[:400], parameters)
     leaves, codes = coded["datapoint_to_token"], coded["hashed_dataset"]
     centers, words = np.asarray(learned.leaves.centers)[leaves], np.asarray(learned.codewords)
@@ -87,10 +95,10 @@ def test_codes_stand_for_distances_as_seen_from_the_leaf(keys, tmp_path):
 
 
 @pytest.fixture
-def small_steps(monkeypatch):
+def small_steps(keys, monkeypatch):
     """ScaNN learns from 2,048 keys; all are coded in chunks of 1,000."""
     monkeypatch.setattr(scann_build, "learned_from", lambda num_leaves: 2048)
-    monkeypatch.setattr(scann_build, "_CHUNK_ROWS", 1000)
+    monkeypatch.setattr(scann_build, "_CHUNK_BYTES", 1000 * 4 * keys.shape[1])
 
 
 @pytest.mark.parametrize("reorder", REORDERS)
