@@ -18,7 +18,7 @@ from retrieve_rl.types import Array
 
 KIND = "keys"
 FILE_NAME = "keys.npy"
-CHUNK_ROWS = 262_144
+_CHUNK_BYTES = 2**26
 _LARGEST = 1e15
 """Of a number in a key; the sum of its squares over any width is then far below float32's end."""
 
@@ -111,9 +111,10 @@ def read_at_random(keys: Float[Array, "N D"]) -> Iterator[None]:
 
 
 def chunks(keys: Float[Array, "N D"]) -> Iterator[tuple[int, Float[Array, "R D"]]]:
-    """(first row, rows) in order, at most CHUNK_ROWS at a time."""
-    for start in range(0, len(keys), CHUNK_ROWS):
-        yield start, keys[start : start + CHUNK_ROWS]
+    """(first row, rows) in order, a few at a time."""
+    rows = max(1, _CHUNK_BYTES // (4 * keys.shape[1]))
+    for start in range(0, len(keys), rows):
+        yield start, keys[start : start + rows]
 
 
 def encode_keys(
