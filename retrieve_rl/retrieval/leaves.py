@@ -9,15 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from retrieve_rl.retrieval.scann_config import COMPARED_LEAVES
+from retrieve_rl.retrieval.scann_config import COMPARED_LEAVES, LISTED_LEAVES, NUM_GROUPS
 from retrieve_rl.types import Array
 
 ROWS_AT_ONCE = 128
 """So few that their scores of all leaves stay in a processor's cache."""
 _ITERATIONS = 10
-_NUM_GROUPS, _LISTED_LEAVES = 512, 1024
-"""A key is compared with so many leaves that lie near the group it falls into: fewer than
-COMPARED_LEAVES, and a whole number of score blocks."""
 _GROUP_BLOCK = 256
 _SCORE_BLOCK = 64
 
@@ -114,7 +111,7 @@ def groups_of(keys: Float[np.ndarray, "S D"], centers: Float[np.ndarray, "L D"])
 
     It begins at leaves drawn evenly: where most of them lie close together, most groups must.
     """
-    drawn = np.random.default_rng(0).choice(len(centers), _NUM_GROUPS, replace=False)
+    drawn = np.random.default_rng(0).choice(len(centers), NUM_GROUPS, replace=False)
     around = _lloyd(centers, centers[drawn])
     return SampleGroups(around, _nearest_of_few(around, keys))
 
@@ -135,7 +132,7 @@ def grouped(
     cells = groups.of_keys * num_leaves + labels
     fell = np.bincount(cells, minlength=distances.size).reshape(distances.shape)
     ranks = distances - fell * 2.0 * np.ptp(distances)
-    near = np.argpartition(ranks, _LISTED_LEAVES - 1, axis=1)[:, :_LISTED_LEAVES].astype(np.int32)
+    near = np.argpartition(ranks, LISTED_LEAVES - 1, axis=1)[:, :LISTED_LEAVES].astype(np.int32)
     offsets = centers[near] - around[:, None]
     near_centers = Centers(
         jnp.asarray(around), jnp.asarray(offsets), jnp.asarray(np.sum(offsets**2, axis=2))

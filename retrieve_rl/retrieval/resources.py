@@ -9,7 +9,16 @@ from typing import NamedTuple
 from retrieve_rl.errors import ResourceError
 from retrieve_rl.retrieval.index import Kind
 from retrieve_rl.retrieval.inner_product import NORM_DIMS
-from retrieve_rl.retrieval.scann_config import Reorder, num_blocks
+from retrieve_rl.retrieval.scann_config import (
+    COMPARED_LEAVES,
+    LISTED_LEAVES,
+    NUM_GROUPS,
+    TREE_FROM,
+    Reorder,
+    learned_from,
+    leaves_for,
+    num_blocks,
+)
 
 GIB = 2**30
 _PROCESS = 0.6 * GIB
@@ -17,6 +26,8 @@ _PROCESS = 0.6 * GIB
 # 1.89 GiB for one and five million keys in bfloat16, 1.16 and 2.01 GiB in float32. That is this
 # much more than the process and the keys, however many they are.
 _TUNING = 0.45 * GIB
+_COPIES_TO_LEARN_FROM = 6.5
+"""2.45 GiB at the peak were measured for 100,000 keys of width 768."""
 _CGROUP_FILES = (
     ("memory.max", "memory.current", "inactive_file"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
@@ -49,8 +60,19 @@ def need_of(num_keys: int, dim: int, kind: Kind, reorder: Reorder, *, value_byte
     kept = _KEPT_BYTES[reorder] * (NORM_DIMS + dim)
     # A byte a code on disk, half a byte in memory; there a key's leaf and place in it, too.
     codes, leaf = NORM_DIMS + num_blocks(dim), 4
-    memory = num_keys * (kept + codes / 2 + 2 * leaf)
-    return Need(_PROCESS + _TUNING + memory, num_keys * (kept + codes + leaf) + value_bytes)
+    opened = _TUNING + num_keys * (kept + codes / 2 + 2 * leaf)
+    memory = max(opened, _learning(num_keys, dim))
+    return Need(_PROCESS + memory, num_keys * (kept + codes + leaf) + value_bytes)
+
+
+def _learning(num_keys: int, dim: int) -> float:
+    """What a ScaNN index takes while leaves and codewords are learned: most where keys are wide."""
+    if num_keys < TREE_FROM:
+        return 0.0
+    leaves = leaves_for(num_keys)
+    learned = min(num_keys, learned_from(leaves)) * _COPIES_TO_LEARN_FROM
+    listed = 3 * NUM_GROUPS * LISTED_LEAVES if leaves > COMPARED_LEAVES else 0
+    return 4.0 * dim * (learned + listed)
 
 
 def check(need: Need, folder: Path, max_memory: float | None = None, *, written: int = 0) -> None:

@@ -18,6 +18,8 @@ TREE_FROM = 1000
 _LEARNED_FROM, _LEARNED_FROM_PER_LEAF = 100_000, 20
 COMPARED_LEAVES = 5000
 """A key is compared with so many leaves, at most; of more, with those near its group."""
+NUM_GROUPS, LISTED_LEAVES = 512, 1024
+"""Groups, and leaves near each: fewer than COMPARED_LEAVES, and a whole number of score blocks."""
 _BLOCKS_PER_DIM = 3 / 8
 CODEWORDS = 16
 """Of a block of asymmetric hashing: four bits."""
@@ -44,10 +46,15 @@ def parameters_for(
     if num_keys < TREE_FROM:
         return ScannParameters(num_leaves=0, block_widths=(), reorder=reorder)
     return ScannParameters(
-        num_leaves=round(2 * math.sqrt(2 * num_keys)),
+        num_leaves=leaves_for(num_keys),
         block_widths=block_widths(variances, num_blocks(len(variances))),
         reorder=reorder,
     )
+
+
+def leaves_for(num_keys: int) -> int:
+    """Of an index with a tree."""
+    return round(2 * math.sqrt(2 * num_keys))
 
 
 def learned_from(num_leaves: int) -> int:

@@ -65,7 +65,7 @@ def test_of_few_distinct_keys_each_finds_its_own(distinct):
 
 
 def test_of_many_leaves_most_keys_get_the_nearest_and_none_a_far_one(keys, monkeypatch):
-    monkeypatch.setattr("retrieve_rl.retrieval.leaves._LISTED_LEAVES", 256)
+    monkeypatch.setattr("retrieve_rl.retrieval.leaves.LISTED_LEAVES", 256)
     centers, sample, rest = keys[:2000], keys[2000:4000], keys[4000:]
     nearest = squared_distances(sample, centers).argmin(axis=1)
     leaves = leaf_of_each(grouped(centers, groups_of(sample, centers), nearest), rest)
@@ -76,7 +76,7 @@ def test_of_many_leaves_most_keys_get_the_nearest_and_none_a_far_one(keys, monke
 
 
 def test_many_leaves_are_as_tight_as_if_each_key_were_compared_with_all(keys, monkeypatch):
-    for name, value in (("COMPARED_LEAVES", 100), ("_NUM_GROUPS", 16), ("_LISTED_LEAVES", 64)):
+    for name, value in (("COMPARED_LEAVES", 100), ("NUM_GROUPS", 16), ("LISTED_LEAVES", 64)):
         monkeypatch.setattr(f"retrieve_rl.retrieval.leaves.{name}", value)
     leaves = make_leaves(keys, 300)
     assert isinstance(leaves.search, LeafGroups) and leaves.centers.shape == (300, 16)
@@ -99,8 +99,8 @@ def test_a_leaf_that_keys_of_a_group_fall_into_is_compared_with_them_wherever_it
 
 
 def test_where_a_sample_fell_tells_which_leaves_to_compare_with(monkeypatch):
-    monkeypatch.setattr("retrieve_rl.retrieval.leaves._NUM_GROUPS", 32)
-    monkeypatch.setattr("retrieve_rl.retrieval.leaves._LISTED_LEAVES", 64)
+    monkeypatch.setattr("retrieve_rl.retrieval.leaves.NUM_GROUPS", 32)
+    monkeypatch.setattr("retrieve_rl.retrieval.leaves.LISTED_LEAVES", 64)
     rng = np.random.default_rng(0)
     scale = np.arange(1, 33) ** -0.5
     middles = rng.normal(size=(300, 32)) * scale

@@ -514,6 +514,12 @@ def test_memory_and_disk_are_foreseen(games, tmp_path):
     assert report["kind"] == "exact"
 
 
+def test_keys_to_learn_from_are_foreseen_where_they_are_wide():
+    """2.45 GiB at the peak were measured."""
+    need = resources.need_of(100_000, 768, "scann", "bfloat16", value_bytes=0)
+    assert 2.45 < need.memory / resources.GIB < 3
+
+
 def test_where_no_search_finds_enough_the_most_thorough_one_is_kept(tmp_path, rng):
     """int8 cannot tell neighbors apart that differ by less than its steps."""
     keys = np.concatenate([rng.normal(size=(3000, 4)) * 1e-4, 100 * np.eye(4)])

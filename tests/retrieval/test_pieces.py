@@ -41,7 +41,7 @@ def test_a_sample_reaches_from_end_to_end_and_holds_no_row_twice():
 
 
 def test_the_first_row_that_is_not_finite_is_named(monkeypatch):
-    monkeypatch.setattr(keys_module, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(keys_module, "_CHUNK_BYTES", 10 * 2 * 4)
     keys = np.ones((35, 2), np.float32)
     keys[[23, 31], 1] = np.inf
     with pytest.raises(DataError, match="row 23;"):
@@ -52,7 +52,7 @@ def test_the_digest_depends_on_the_bytes_and_the_shape_not_on_the_chunks(rng, mo
     keys = rng.normal(size=(60, 4)).astype(np.float32)
     whole = survey(Rows(keys)).digest
     assert whole == digest_of(keys) != digest_of(keys.reshape(30, 8))
-    monkeypatch.setattr(keys_module, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(keys_module, "_CHUNK_BYTES", 7 * 4 * 4)
     assert survey(Rows(keys)).digest == whole
     keys[-1, -1] += 1
     assert survey(Rows(keys)).digest != whole

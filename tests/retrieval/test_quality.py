@@ -66,7 +66,7 @@ def test_rounded_distances_do_not_change_the_recall():
 
 
 def test_exact_search_in_chunks_is_that_of_the_whole(rng, monkeypatch):
-    monkeypatch.setattr(keys_module, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(keys_module, "_CHUNK_BYTES", 100 * 4 * 4)
     keys = rng.normal(size=(730, 4)).astype(np.float32)
     queries = rng.normal(size=(6, 4)).astype(np.float32)
     chunked, whole = true_neighbors(keys, queries, 5), ExactIndex.build(keys).search(queries, 5)
