@@ -56,8 +56,10 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def write_d4rl(path: Path, dataset: str) -> None:
-    episodes = datasets.load(dataset, Reporter(-1)).select(np.arange(5))
+def write_d4rl(path: Path, first: int) -> None:
+    """Five expert episodes, from the given one on."""
+    experts = datasets.load("rrl/hopper/expert-short-v0", Reporter(-1))
+    episodes = experts.select(np.arange(first, first + 5))
     ends = np.zeros(episodes.num_steps, bool)
     ends[episodes.offsets[1:] - 1] = True
     with h5py.File(path, "w") as file:
@@ -76,8 +78,8 @@ INDEXING = [line for line in rrl_lines(RECIPES) if line not in TRAINING]
 @pytest.mark.filterwarnings("ignore:.*The environment Hopper-v4 is out of date")
 def test_recipe_runs(folder, command):
     if "replay.hdf5" in command:
-        write_d4rl(folder / "replay.hdf5", "rrl/hopper/medium-replay-short-v0")
-        write_d4rl(folder / "experts.hdf5", "rrl/hopper/expert-short-v0")
+        write_d4rl(folder / "replay.hdf5", first=0)
+        write_d4rl(folder / "experts.hdf5", first=5)
     own = "" if "my_task" in command else "--set data.num_experts=2"
     backbone = TINY.replace("--set backbone=mlp", "") if "my_backbone" in command else TINY
     arguments = shlex.split(f"{command} {backbone} {own} --json --runs {folder / 'runs'}")[1:]

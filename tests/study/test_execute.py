@@ -104,7 +104,7 @@ def start(study, root, jobs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jobs, times", [(1, 10), (2, 4)])
+@pytest.mark.parametrize("jobs, times", [(1, 6), (2, 2)])
 def test_killed_at_random_moments_it_ends_with_the_same_numbers(write_study, tmp_path, jobs, times):
     study, dice = write_study(TWELVE), random.Random(jobs)
     for _ in range(times):
