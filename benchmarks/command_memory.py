@@ -34,7 +34,7 @@ COMMANDS = {
     "go_train_policy": (f"train-policy {GO}", GO_AGENT),
     "go_evaluate": (f"evaluate {GO}", GO_AGENT),
     "go_match": (f"evaluate {{policy}} {OPPONENT} --games 2 --simulations 8 --quiet", GO_AGENT),
-    "go_gtp": ("gtp {policy} --simulations 8 --quiet", GO_AGENT),
+    "go_gtp": ("gtp {policy} --simulations 8", GO_AGENT),
     "go_add_games": (f"build-index {GO} --add {{folder}}/game.sgf", GO_AGENT),
 }
 """Name -> words, and the folders with what it reads and makes, in the order they must run."""
@@ -83,7 +83,7 @@ def main() -> None:
         summary["bare_jax_mib"] = imports / MIB
         (folder / "game.sgf").write_text(GAME)
         for command, (words, holds) in COMMANDS.items():
-            policy = next(folder.glob("runs/train-policy/go9/*"), None)
+            policy = next(folder.glob("runs/train-policy/go9/*/"), None)
             given = shlex.split(words.format(**vars(options), folder=folder, policy=policy))
             summary[f"{command}_peak_mib"] = peak_bytes([*RRL, *given], folder) / MIB
             summary[f"{command}_data_mib"] = sum(bytes_in(folder / part) for part in holds) / MIB

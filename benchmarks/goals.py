@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from command_memory import COMMANDS
+
 
 class Goal(NamedTuple):
     """One number of one result.
@@ -143,15 +145,7 @@ ROWS = (
         "the data it must hold",
         tuple(
             goal
-            for command in (
-                "data_make",
-                "train_amb",
-                "train_policy",
-                "evaluate",
-                "go_build_index",
-                "go_train_policy",
-                "go_evaluate",
-            )
+            for command in COMMANDS
             for goal in (
                 Goal(_MEMORY, f"{command}_peak_mib"),
                 Goal(_MEMORY, f"{command}_data_mib"),
