@@ -26,4 +26,5 @@ def squared_distances(
     queries: Float[np.ndarray, "B D"], products: Float[Array, "B K"]
 ) -> Float[np.ndarray, "B K"]:
     """|q - k|^2 of the products of extended queries and keys; below zero at most by rounding."""
-    return np.sum(queries**2, axis=1, keepdims=True) - 2.0 * np.asarray(products)
+    norms = np.einsum("bd,bd->b", queries, queries)
+    return norms[:, None] - 2.0 * np.asarray(products)

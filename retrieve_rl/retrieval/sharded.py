@@ -100,16 +100,12 @@ def renumber(found: Neighbors, rows: int | Int[np.ndarray, " N"]) -> Neighbors:
 
 def merge(answers: Sequence[Neighbors], num_neighbors: int) -> Neighbors:
     """The nearest of several answers to the same queries; equal distances in the order of rows."""
-    if len(answers) == 1 and answers[0].indices.shape[1] == num_neighbors and _rises(answers[0]):
-        return Neighbors(*(np.array(part) for part in answers[0]))
     indices = np.concatenate([np.asarray(answer.indices) for answer in answers], axis=1)
     distances = np.concatenate([np.asarray(answer.distances) for answer in answers], axis=1)
-    order = np.lexsort((indices, distances), axis=1)[:, :num_neighbors]
-    return Neighbors(
-        np.take_along_axis(indices, order, axis=1), np.take_along_axis(distances, order, axis=1)
-    )
-
-
-def _rises(answer: Neighbors) -> bool:
-    """Whether each distance of a query is greater than the one before."""
-    return bool(np.all(answer.distances[:, 1:] > answer.distances[:, :-1]))
+    rises = distances[:, 1:] > distances[:, :-1]
+    if not rises.all():  # one answer comes sorted, but for ties
+        mixed = ~rises.all(axis=1)
+        order = np.lexsort((indices[mixed], distances[mixed]), axis=1)
+        indices[mixed] = np.take_along_axis(indices[mixed], order, axis=1)
+        distances[mixed] = np.take_along_axis(distances[mixed], order, axis=1)
+    return Neighbors(indices[:, :num_neighbors], distances[:, :num_neighbors])

@@ -21,8 +21,9 @@ def test_one_answer_is_put_in_order_too():
     np.testing.assert_array_equal(found.indices, [[5, 1]])
     np.testing.assert_array_equal(found.distances, [[0.5, 2.0]])
     np.testing.assert_array_equal(merge([rising], 1).indices, [[5]])
-    tied = Neighbors(np.array([[5, 1]]), np.array([[0.5, 0.5]]))
-    np.testing.assert_array_equal(nearest_of([tied], 1, 2).indices, [[1, 5]])
+    tied = Neighbors(np.array([[5, 1], [7, 2]]), np.array([[0.5, 0.5], [0.25, 0.5]]))
+    np.testing.assert_array_equal(nearest_of([tied], 2, 2).indices, [[1, 5], [7, 2]])
+    np.testing.assert_array_equal(tied.indices, [[5, 1], [7, 2]])  # left as they were
 
 
 def test_nobody_answers_with_nothing():
