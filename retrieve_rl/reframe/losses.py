@@ -3,9 +3,9 @@
 The paper trains on suboptimal data and leaves the loss open; as in Decision Transformer it is the
 squared error of the action. Trained on suboptimal actions alone (`data.expert_share = 0` and
 `retrieval.learns_on = "all"`, the literal reading) a correction learns to cancel the expert. Ours
-mixes in windows of the expert episodes, each with its own episode hidden from the memory, and
-teaches the correction on those alone; the backbone learns from the whole batch as it would without
-a memory.
+takes windows of the expert episodes, each with its own episode hidden from the memory, and teaches
+the correction on those alone; the backbone learns from the whole batch, which may hold the data
+too, as it would without a memory.
 """
 
 from typing import NamedTuple
