@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,9 @@ from retrieve_rl.config import (
 from retrieve_rl.errors import UsageError
 from retrieve_rl.study.paper import Paper, PaperOf
 
+TUNED = "*"
+"""Beside a task that settings were chosen on."""
+
 
 def _check_varied(name: str, values: Sequence[Any]) -> None:
     """Raises ValueError where a list would make no cell, or the same one twice."""
@@ -38,6 +41,15 @@ class Block(Strict):
     arms: list[str] = Field(min_length=1)
     grid: dict[str, list[Any]] = {}
     """Dotted config key -> its values, as in `"data.num_experts" = [60, 30, 10]`."""
+    settings: dict[str, Any] = {}
+    """Dotted config key -> its value in every cell of the block, where the study or an arm has
+    another."""
+
+    @property
+    def combinations(self) -> list[dict[str, Any]]:
+        """The varied keys with each combination of their values, in order; one without a grid."""
+        products = itertools.product(*self.grid.values())
+        return [dict(zip(self.grid, values, strict=True)) for values in products]
 
     @model_validator(mode="after")
     def _every_cell_is_one(self) -> "Block":
@@ -54,10 +66,9 @@ class StudyDesign(Block):
     tasks: list[str] = Field(min_length=1)
     preset: str = "quick"
     seeds: list[int] = Field([0], min_length=1)
-    settings: dict[str, Any] = {}
-    """Dotted config key -> its value in every cell."""
     also: list[Block] = []
-    """More arms, each with a grid of its own: a baseline for which the varied key means nothing."""
+    """More arms, each with a grid of its own: a baseline for which the varied key means nothing.
+    The study's settings hold here too, but for those that a block has itself."""
     curve: str | None = None
     """Where set, the figure draws a line for each row, over the numbers in front of this text in
     the names of its conditions: "of the games" for "0.5 of the games"."""
@@ -68,6 +79,8 @@ class StudyDesign(Block):
     margin: float = Field(0.0, ge=0.0)
     """The judged arm is not worse than another where the whole interval of the difference lies
     above this much less than zero."""
+    tuned_on: list[str] = []
+    """Tasks that settings were chosen on; tables and figures mark them."""
 
     @model_validator(mode="after")
     def _tasks_and_seeds_are_there(self) -> "StudyDesign":
@@ -82,7 +95,14 @@ class StudyDesign(Block):
 
     @property
     def blocks(self) -> list[Block]:
-        return [Block(arms=self.arms, grid=self.grid), *self.also]
+        return [
+            Block(arms=one.arms, grid=one.grid, settings={**self.settings, **one.settings})
+            for one in (self, *self.also)
+        ]
+
+    def marked(self, task: str) -> str:
+        """The task's name as tables and figures show it."""
+        return f"{task} {TUNED}" if task in self.tuned_on else task
 
     @property
     def reference_arm(self) -> str:
@@ -114,7 +134,7 @@ class Cell:
     @property
     def varied(self) -> str:
         """The varied keys and values as text; empty where nothing varies."""
-        return " ".join(f"{key}={value}" for key, value in self.settings.items())
+        return varied_as_text(self.settings)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -126,6 +146,11 @@ class Cell:
     def key(self) -> str:
         """Hash of `identity`: the same on every machine."""
         return digest(self.identity)
+
+
+def varied_as_text(settings: Mapping[str, Any]) -> str:
+    """The name of a row within its arm."""
+    return " ".join(f"{key}={value}" for key, value in settings.items())
 
 
 def load_design(
@@ -160,14 +185,10 @@ def cells(design: StudyDesign, paper_of: PaperOf, settings: Sequence[str] = ()) 
     """
     paper = _paper(design, paper_of)
     _check_not_varied(design, settings)
-    common = [*(_setting(key, value) for key, value in design.settings.items()), *settings]
     found = []
     for task, block in itertools.product(design.tasks, design.blocks):
-        grid = [
-            dict(zip(block.grid, values, strict=True))
-            for values in itertools.product(*block.grid.values())
-        ]
-        for arm, varied, seed in itertools.product(block.arms, grid, design.seeds):
+        common = [*(_setting(key, value) for key, value in block.settings.items()), *settings]
+        for arm, varied, seed in itertools.product(block.arms, block.combinations, design.seeds):
             own = [_setting(key, value) for key, value in varied.items()]
             config = paper.resolve(
                 task, preset=design.preset, arm=arm, seed=seed, settings=[*common, *own]

@@ -57,7 +57,7 @@ def figure_of(summary: dict[str, Any], design: StudyDesign, theme: Theme) -> "Fi
         else:
             bars = _flat(summary.get(task, {}))
             _draw_bars(axis, bars, rows, theme, named=axis is axes[0][0])
-        axis.set_title(task, fontsize="medium")
+        axis.set_title(design.marked(task), fontsize="medium")
     measure = _measure(summary)
     if over:
         axes[0][0].set_ylabel(measure)
@@ -156,8 +156,7 @@ def _places(design: StudyDesign, over: str) -> dict[tuple[str, str], tuple[str, 
     """An arm's row -> the line that it is on, and where on it."""
     found: dict[tuple[str, str], tuple[str, Any]] = {}
     for block in design.blocks:
-        for arm, values in itertools.product(block.arms, itertools.product(*block.grid.values())):
-            settings = dict(zip(block.grid, values, strict=True))
+        for arm, settings in itertools.product(block.arms, block.combinations):
             told = {key: f"{key}={value}" for key, value in settings.items()}
             rest = _short(" ".join(told[key] for key in told if key != over))
             label = f"{arm} {rest}".strip()

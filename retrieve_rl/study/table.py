@@ -1,6 +1,5 @@
 """From a study's cells to named numbers."""
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from retrieve_rl.errors import DataError
 from retrieve_rl.study.cell_files import CellResult
-from retrieve_rl.study.design import StudyDesign
+from retrieve_rl.study.design import StudyDesign, varied_as_text
 from retrieve_rl.study.elo import SCORE, elo_difference, elo_of
 from retrieve_rl.study.execute import Ended
 from retrieve_rl.study.intervals import (
@@ -76,11 +75,7 @@ def arms_in_design_order(arms: Mapping[str, Any], design: StudyDesign) -> Summar
     """Arms, and the rows of each, as the design names them."""
     rows: dict[str, list[str]] = {}
     for block in design.blocks:
-        combinations = itertools.product(*block.grid.values())
-        named = [
-            " ".join(f"{key}={value}" for key, value in zip(block.grid, values, strict=True))
-            for values in combinations
-        ]
+        named = [varied_as_text(settings) for settings in block.combinations]
         for arm in block.arms:
             rows.setdefault(arm, []).extend(name or UNCHANGED for name in named)
     return {

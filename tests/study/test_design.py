@@ -82,6 +82,17 @@ def test_a_study_of_go_with_blocks_of_its_own(write):
     assert len({cell.key for cell in grid}) == 4
 
 
+def test_a_block_has_its_own_settings_before_the_studys(write):
+    text = GO.replace(
+        '[[also]]\narms = ["baseline"]',
+        '[[also]]\narms = ["baseline"]\n[also.settings]\n"retrieval.dropout" = 0.25',
+    )
+    grid = cells(load_design(write(text)))
+    assert [cell.config.retrieval.dropout for cell in grid] == [0.5, 0.5, 0.25, 0.0]
+    assert {cell.config.index.num_neighbors for cell in grid} == {20}
+    assert grid[2].label == "go9 baseline seed=0"
+
+
 def test_a_study_is_of_one_paper(write):
     with pytest.raises(UsageError, match="one paper.*hopper-medium is of reframe, go9 is of go"):
         cells(load_design(write(DESIGN.replace('"walker2d-medium"', '"go9"'))))
