@@ -16,6 +16,10 @@ from typer.testing import CliRunner
 from retrieve_rl.cli.app import app
 from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe import datasets
+from retrieve_rl.report.markdown import table_in_markdown
+from retrieve_rl.report.side_by_side import side_by_side
+from retrieve_rl.study.design import StudyDesign
+from retrieve_rl.study.table import in_design_order
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -159,18 +163,19 @@ def test_command_parses(command, tmp_path):
     assert result.exit_code == 0, result.output
 
 
-def test_table_is_the_result_file():
-    name, table = re.search(r"<!-- table: (\S+) -->\n(.*?)<!-- end", README, re.DOTALL).groups()
-    summary = json.loads((ROOT / name).read_text())["summary"]
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()
-    ]
-    arms = [cell.strip("`") for cell in rows[0][1:]]
-    assert [row[0] for row in rows[2:]] == list(summary)
-    for task, *cells in rows[2:]:
-        for arm, cell in zip(arms, cells, strict=True):
-            numbers = summary[task][arm]
-            assert cell == f"{numbers['mean']:.1f} ({numbers['low']:.1f} to {numbers['high']:.1f})"
+TABLES = [
+    (page, name, shown)
+    for page, text in PAGES.items()
+    for name, shown in re.findall(r"<!-- table: (\S+) -->\n(.*?)\n<!-- end", text, re.DOTALL)
+]
+
+
+@pytest.mark.parametrize("page, name, shown", TABLES)
+def test_table_is_the_one_that_a_report_of_the_result_file_has(page, name, shown):
+    report = json.loads((ROOT / name).read_text())
+    design = StudyDesign(**report["design"])
+    table = side_by_side(in_design_order(report["summary"], design), design)
+    assert shown == table_in_markdown(table)
 
 
 def facts(page: str) -> Iterator[tuple[str, str, float]]:
@@ -200,7 +205,8 @@ def test_facts_are_those_of_the_result_files(page):
         assert shown == f"{value:,.{decimals}f}", f"{page}: {key}"
 
 
-def test_pages_have_facts():
+def test_pages_have_tables_and_facts():
+    assert {page for page, _, _ in TABLES} >= {"README.md"}
     assert sum(len(list(facts(page))) for page in PAGES.values()) > 100
 
 

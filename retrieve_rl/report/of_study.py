@@ -12,6 +12,7 @@ from retrieve_rl.progress import in_words
 from retrieve_rl.report.curves import curves_of_rows
 from retrieve_rl.report.page import Page, Section, Table
 from retrieve_rl.report.pictures import picture_of_study
+from retrieve_rl.report.side_by_side import side_by_side
 from retrieve_rl.shown import interval_of, shown
 from retrieve_rl.study.design import StudyDesign
 from retrieve_rl.study.table import arms_in_design_order, in_design_order
@@ -74,6 +75,9 @@ def _results(report: Mapping[str, Any], design: StudyDesign) -> Section:
         return Section("Results", ["No cell is finished."])
     kinds = "; ".join(sorted({numbers["interval"] for _, numbers in rows}))
     tables = [Table(_COLUMNS, [_row(path, numbers) for path, numbers in rows])]
+    compared = side_by_side(report["summary"], design)
+    if compared is not None:
+        tables.insert(0, compared)
     rated = [(path, numbers) for path, numbers in rows if "elo" in numbers]
     if rated:
         tables.append(Table(_RATED, [_rating(path, numbers) for path, numbers in rated]))

@@ -1,0 +1,60 @@
+"""The wide table says of each row and arm what the study's summary says, and marks tuned tasks."""
+
+from retrieve_rl.report.markdown import table_in_markdown
+from retrieve_rl.report.side_by_side import side_by_side
+from retrieve_rl.study.design import StudyDesign
+
+
+def design(**changes):
+    values = {
+        "title": "T",
+        "tasks": ["easy", "hard"],
+        "arms": ["a", "b"],
+        "grid": {"data.n": [1, 60]},
+        "also": [{"arms": ["fixed"]}, {"arms": ["b"], "grid": {"c": [3]}}],
+        "tuned_on": ["hard"],
+    }
+    return StudyDesign(**{**values, **changes})
+
+
+def numbers(mean, half=1.0):
+    return {"mean": mean, "low": mean - half, "high": mean + half}
+
+
+def test_rows_are_of_the_own_grid_and_columns_arms():
+    summary = {
+        "easy": {
+            "a": {"data.n=1": numbers(36.24), "data.n=60": numbers(110.4)},
+            "b": {"data.n=1": numbers(0.4, 0.01), "c=3": numbers(7.0)},
+            "fixed": numbers(-8.0, 0.5),
+        },
+        "hard": {"a": {"data.n=60": numbers(1234.5)}},
+    }
+    told = table_in_markdown(side_by_side(summary, design()))
+    assert told.splitlines() == [
+        "| task | data.n | `a` | `b` | `fixed` |",
+        "| --- | ---: | --- | --- | --- |",
+        "| easy | 1 | 36.2 (35.2 to 37.2) | 0.400 (0.390 to 0.410) | -8.00 (-8.50 to -7.50) |",
+        "| easy | 60 | 110 (109 to 111) | - | -8.00 (-8.50 to -7.50) |",
+        "| hard * | 60 | 1234 (1234 to 1236) | - | - |",
+        "",
+        "Settings were chosen on the tasks marked *, with other seeds.",
+    ]
+
+
+def test_an_arm_beside_a_grid_of_its_own_has_one_row():
+    own = design(grid={}, also=[{"arms": ["a"], "grid": {"c": [3]}}], tuned_on=[])
+    summary = {"easy": {"a": {"as the arm": numbers(1.0), "c=3": numbers(2.0)}, "b": numbers(3.0)}}
+    assert side_by_side(summary, own).rows == [
+        ("easy", "1.00 (0.00 to 2.00)", "3.00 (2.00 to 4.00)")
+    ]
+
+
+def test_an_interval_that_is_unknown_is_not_shown():
+    summary = {"easy": {"a": {"data.n=1": {"mean": 5.0, "low": None, "high": None}}, "b": {}}}
+    assert side_by_side(summary, design()).rows == [("easy", 1, "5.00", None)]
+
+
+def test_one_arm_makes_no_table():
+    summary = {"easy": {"a": {"data.n=1": numbers(1.0)}}}
+    assert side_by_side(summary, design()) is None
