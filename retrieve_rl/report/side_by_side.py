@@ -1,4 +1,4 @@
-"""A study's scores as papers print them: a row for a task and its varied values, a column an arm."""
+"""A study's scores as papers print them: a row for a task and its values, a column for an arm."""
 
 from collections.abc import Mapping
 from typing import Any
