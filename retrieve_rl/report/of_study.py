@@ -12,7 +12,7 @@ from retrieve_rl.progress import in_words
 from retrieve_rl.report.curves import curves_of_rows
 from retrieve_rl.report.page import Page, Section, Table
 from retrieve_rl.report.pictures import picture_of_study
-from retrieve_rl.report.side_by_side import side_by_side
+from retrieve_rl.report.side_by_side import side_by_side, verdicts_side_by_side
 from retrieve_rl.shown import interval_of, shown
 from retrieve_rl.study.design import StudyDesign
 from retrieve_rl.study.table import arms_in_design_order, in_design_order
@@ -125,19 +125,18 @@ def _signed(difference: Mapping[str, Any]) -> str:
 
 
 def _verdicts(report: Mapping[str, Any], design: StudyDesign) -> Section:
-    rows = [
-        (path[0], " ".join(path[1:]), f"{_signed(found)} to {found['less']}", found["verdict"])
-        for path, numbers in _leaves(report["summary"], ())
+    title = f"{design.judged} against every other arm"
+    told = verdicts_side_by_side(report["summary"], design)
+    if told is None:
+        return Section(title)
+    counts = Counter(
+        found["verdict"]
+        for _, numbers in _leaves(report["summary"], ())
         for found in numbers.get("against", {}).values()
-    ]
-    counts = Counter(row[-1] for row in rows)
-    told = ", ".join(f"{count} {name}" for name, count in counts.items())
-    columns = ("task", "row", "paired difference", "verdict")
-    return Section(
-        f"{design.judged} against every other arm",
-        [f"{told}. Not worse: the whole interval lies above {-design.margin:g}."] if rows else [],
-        tables=[Table(columns, rows)] if rows else [],
     )
+    counted = ", ".join(f"{count} {name}" for name, count in counts.items())
+    text = f"{counted}. Not worse: the whole interval lies above {-design.margin:g}."
+    return Section(title, [text], tables=[told])
 
 
 def _over_tasks(report: Mapping[str, Any], design: StudyDesign) -> Section:

@@ -1,7 +1,7 @@
 """The wide table says of each row and arm what the study's summary says, and marks tuned tasks."""
 
 from retrieve_rl.report.markdown import table_in_markdown
-from retrieve_rl.report.side_by_side import side_by_side
+from retrieve_rl.report.side_by_side import side_by_side, verdicts_side_by_side
 from retrieve_rl.study.design import StudyDesign
 
 
@@ -58,3 +58,14 @@ def test_an_interval_that_is_unknown_is_not_shown():
 def test_one_arm_makes_no_table():
     summary = {"easy": {"a": {"data.n=1": numbers(1.0)}}}
     assert side_by_side(summary, design()) is None
+
+
+def test_verdicts_stand_in_the_column_of_the_other_arm():
+    won = {**numbers(20.0, 5.0), "verdict": "won"}
+    open_ = {**numbers(-2.0, 9.0), "verdict": "undecided"}
+    judged = {"data.n=1": {**numbers(30.0), "against": {"b": won, "fixed": open_}}}
+    summary = {"easy": {"a": {**judged, "data.n=60": numbers(1.0)}, "fixed": numbers(32.0)}}
+    told = verdicts_side_by_side(summary, design(judged="a"))
+    assert told.columns == ("task", "data.n", "`b`", "`fixed`")
+    assert told.rows == [("easy", 1, "+20.0 (15.0 to 25.0) won", "-2.00 (-11.0 to 7.00) undecided")]
+    assert verdicts_side_by_side(summary, design()) is None
