@@ -146,6 +146,8 @@ SHOWN = (
     "gtp",
     "list",
     "neighbors",
+    "show",
+    "verify",
 )
 """Commands of which only the help is asked for."""
 
@@ -157,7 +159,7 @@ COMMANDS = {line for page in PAGES.values() for line in rrl_lines(page)} - set(r
 def test_command_parses(command, tmp_path):
     words = shlex.split(command)[1:]
     arguments = [*words, "--help"] if words[0] in SHOWN else words
-    if words[0] in ("train-policy", "ablate"):
+    if words[0] in ("train-amb", "train-policy", "ablate"):
         arguments = [*words, "--dry-run", "--runs", str(tmp_path)]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
