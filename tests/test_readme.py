@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from retrieve_rl.cli.app import app
 from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe import datasets
+from retrieve_rl.report.design_of import design_of
 from retrieve_rl.report.markdown import table_in_markdown
 from retrieve_rl.report.side_by_side import side_by_side
-from retrieve_rl.study.design import StudyDesign
 from retrieve_rl.study.table import in_design_order
 
 ROOT = Path(__file__).parents[1]
@@ -175,7 +175,7 @@ TABLES = [
 @pytest.mark.parametrize("page, name, shown", TABLES)
 def test_table_is_the_one_that_a_report_of_the_result_file_has(page, name, shown):
     report = json.loads((ROOT / name).read_text())
-    design = StudyDesign(**report["design"])
+    design = design_of(report, name)
     table = side_by_side(in_design_order(report["summary"], design), design)
     assert shown == table_in_markdown(table)
 
@@ -208,7 +208,7 @@ def test_facts_are_those_of_the_result_files(page):
 
 
 def test_pages_have_tables_and_facts():
-    assert {page for page, _, _ in TABLES} >= {"README.md"}
+    assert {page for page, _, _ in TABLES} >= {"README.md", "experiments/README.md"}
     assert sum(len(list(facts(page))) for page in PAGES.values()) > 100
 
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from retrieve_rl.config import validate
-from retrieve_rl.errors import DataError, UsageError
+from retrieve_rl.errors import DataError
 from retrieve_rl.progress import in_words
 from retrieve_rl.report.curves import curves_of_rows
+from retrieve_rl.report.design_of import design_of
 from retrieve_rl.report.page import Page, Section, Table
 from retrieve_rl.report.pictures import picture_of_study
 from retrieve_rl.report.side_by_side import side_by_side, verdicts_side_by_side
 from retrieve_rl.shown import interval_of, shown
-from retrieve_rl.study.design import StudyDesign
+from retrieve_rl.study.design import StudyDesign, varied_as_text
 from retrieve_rl.study.table import arms_in_design_order, in_design_order
 
 SCHEMA_VERSION = 2
@@ -49,10 +49,7 @@ def page_of_study(report: Mapping[str, Any], source: str, root: Path) -> Page:
             f"{source} has schema version {report['schema_version']}, this program reads"
             f" {SCHEMA_VERSION}: run rrl ablate {report['name']} again"
         )
-    try:
-        design = validate(StudyDesign, report["design"], source=source)
-    except UsageError as error:
-        raise DataError(str(error)) from None
+    design = design_of(report, source)
     cells = [cell for cell in report["cells"] if cell["status"] == "ok"]
     report = {**report, "summary": in_design_order(report["summary"], design)}
     return Page(
@@ -214,7 +211,7 @@ def _label(cell: Mapping[str, Any]) -> str:
 
 
 def _row_of(cell: Mapping[str, Any]) -> str:
-    return " ".join([cell["arm"], *(f"{key}={value}" for key, value in cell["settings"].items())])
+    return f"{cell['arm']} {varied_as_text(cell['settings'])}".strip()
 
 
 def _leaves(

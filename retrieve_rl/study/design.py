@@ -200,11 +200,13 @@ def cells(design: StudyDesign, paper_of: PaperOf, settings: Sequence[str] = ()) 
 
 def _check_not_varied(design: StudyDesign, settings: Sequence[str]) -> None:
     varied = {key for block in design.blocks for key in block.grid}
+    own = {key for block in design.also for key in block.settings}
     for setting in settings:
         key = setting.partition("=")[0].strip()
-        if key in varied:
+        if key in varied | own:
+            does = f"varies {key}" if key in varied else f"sets {key} for some arms"
             raise UsageError(
-                f"--set {setting}: {design.title} varies {key}; copy its TOML and change the grid"
+                f"--set {setting}: {design.title} {does}; copy its TOML and change it there"
             )
 
 

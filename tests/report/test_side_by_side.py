@@ -1,5 +1,9 @@
 """The wide table says of each row and arm what the study's summary says, and marks tuned tasks."""
 
+import json
+
+from retrieve_rl.documents import to_json
+from retrieve_rl.report.design_of import design_of
 from retrieve_rl.report.markdown import table_in_markdown
 from retrieve_rl.report.side_by_side import side_by_side, verdicts_side_by_side
 from retrieve_rl.study.design import StudyDesign
@@ -38,7 +42,8 @@ def test_rows_are_of_the_own_grid_and_columns_arms():
         "| easy | 60 | 110 (109 to 111) | - | -8.00 (-8.50 to -7.50) |",
         "| hard * | 60 | 1234 (1234 to 1236) | - | - |",
         "",
-        "Settings were chosen on the tasks marked *, with other seeds.",
+        "Settings were chosen on the tasks marked *, with other seeds. Rows of the next table"
+        " that vary something else: 1.",
     ]
 
 
@@ -66,6 +71,36 @@ def test_verdicts_stand_in_the_column_of_the_other_arm():
     judged = {"data.n=1": {**numbers(30.0), "against": {"b": won, "fixed": open_}}}
     summary = {"easy": {"a": {**judged, "data.n=60": numbers(1.0)}, "fixed": numbers(32.0)}}
     told = verdicts_side_by_side(summary, design(judged="a"))
-    assert told.columns == ("task", "data.n", "`b`", "`fixed`")
-    assert told.rows == [("easy", 1, "+20.0 (15.0 to 25.0) won", "-2.00 (-11.0 to 7.00) undecided")]
+    assert told.columns == ("task", "`a` with", "`b`", "`fixed`")
+    assert told.rows == [
+        ("easy", "data.n=1", "+20.0 (15.0 to 25.0) won", "-2.00 (-11.0 to 7.00) undecided")
+    ]
     assert verdicts_side_by_side(summary, design()) is None
+
+
+def test_three_digits_at_their_border():
+    summary = {"easy": {"a": {"data.n=1": numbers(99.96, 0.02)}, "b": {"data.n=1": numbers(0.0)}}}
+    (row,) = side_by_side(summary, design()).rows
+    assert row[2:4] == ("100 (99.9 to 100)", "0.00 (-1.00 to 1.00)")
+
+
+def test_a_design_read_from_a_file_finds_its_rows():
+    """A result file sorts its keys: `c` before `data.n` in the grid, and behind it in the rows."""
+    own = design(
+        grid={"data.n": [1], "c": [3, 4]}, also=[{"arms": ["fixed"], "grid": {"data.n": [1]}}]
+    )
+    summary = {
+        "easy": {
+            "a": {"data.n=1 c=3": numbers(5.0), "data.n=1 c=4": numbers(6.0)},
+            "b": {"data.n=1 c=3": numbers(7.0)},
+            "fixed": {"data.n=1": numbers(8.0)},
+        }
+    }
+    report = json.loads(to_json({"design": own.model_dump(), "summary": summary}))
+    assert list(report["design"]["grid"]) == ["c", "data.n"]
+    table = side_by_side(report["summary"], design_of(report, "study.json"))
+    assert table.columns[:3] == ("task", "data.n", "c")
+    assert [[row[1], row[2], *(cell and cell[:4] for cell in row[3:])] for row in table.rows] == [
+        [1, 3, "5.00", "7.00", "8.00"],
+        [1, 4, "6.00", None, "8.00"],
+    ]

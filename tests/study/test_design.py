@@ -91,6 +91,11 @@ def test_a_block_has_its_own_settings_before_the_studys(write):
     assert [cell.config.retrieval.dropout for cell in grid] == [0.5, 0.5, 0.25, 0.0]
     assert {cell.config.index.num_neighbors for cell in grid} == {20}
     assert grid[2].label == "go9 baseline seed=0"
+    with pytest.raises(UsageError, match=r"sets retrieval\.dropout for some arms; copy its TOML"):
+        cells(
+            load_design(write(text.split('[[also]]\narms = ["retrieval"]')[0])),
+            ["retrieval.dropout=0.1"],
+        )
 
 
 def test_a_study_is_of_one_paper(write):
