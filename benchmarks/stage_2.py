@@ -4,7 +4,6 @@ The numbers are random: what a step costs does not depend on them.
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import numpy as np
@@ -12,13 +11,12 @@ from flax import nnx
 
 from retrieve_rl.reframe.amb import AssociativeMemoryBuffer
 from retrieve_rl.reframe.config import ReframeConfig
-from retrieve_rl.reframe.losses import policy_loss
 from retrieve_rl.reframe.policy import make_optimizer, new_policy
 from retrieve_rl.reframe.recall import hide_own_trajectory
-from retrieve_rl.reframe.train import TrainInputs, sample_batch
+from retrieve_rl.reframe.train import TrainInputs, stage_2_steps
 from retrieve_rl.reframe.windows import Counts, StepTable
 from retrieve_rl.retrieval.neighbors import Neighbors
-from retrieve_rl.training.state import TrainState, init_state, train_steps
+from retrieve_rl.training.state import init_state
 
 OBSERVATION_DIM, ACTION_DIM = 11, 3
 DATA_STEPS, EPISODE_STEPS = 100_000, 1000
@@ -34,23 +32,14 @@ def training(config: ReframeConfig, num_latents: int) -> Callable[[], None]:
     inputs = jax.device_put(_inputs(config, num_latents))
     counts = Counts(DATA_STEPS, num_latents)
     graphdef, params = nnx.split(new_policy(config, OBSERVATION_DIM, ACTION_DIM))
-    optimizer = make_optimizer(config)
-    state = init_state(params, optimizer)
-
-    @jax.jit
-    def steps(state: TrainState, inputs: TrainInputs) -> TrainState:
-        return train_steps(
-            state,
-            jax.random.key(0),
-            num_steps=STEPS_IN_SCAN,
-            sample_fn=partial(sample_batch, config, counts, inputs),
-            loss_fn=partial(policy_loss, config, graphdef, inputs.memory),
-            optimizer=optimizer,
-        )[0]
+    state = init_state(params, make_optimizer(config))
+    rng_key = jax.random.key(0)
 
     def run() -> None:
         nonlocal state
-        state = jax.block_until_ready(steps(state, inputs))
+        state, _ = jax.block_until_ready(
+            stage_2_steps(config, graphdef, counts, STEPS_IN_SCAN, state, inputs, rng_key)
+        )
 
     return run
 

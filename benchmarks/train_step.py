@@ -18,18 +18,16 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from product_rate import product_rate
+from stage_2 import STEPS_IN_SCAN, training
 from worker import REPOSITORY, Worker
 
 from retrieve_rl import artifacts
+from retrieve_rl.reframe.config import resolve
 
-OBSERVATION_DIM, ACTION_DIM = 11, 3
-TABLE_STEPS, EPISODE_STEPS = 100_000, 1000
-STEPS_IN_SCAN = 20
 DROPOUT = 0.1
 # On a quiet machine the fastest and the slowest matrix product differ by a few percent.
 BUSY_SPREAD = 1.5
@@ -37,48 +35,8 @@ BUSY_SPREAD = 1.5
 
 def our_training(dropout: float) -> tuple[Callable[[], None], float]:
     """A function that takes STEPS_IN_SCAN steps, and the operations of one."""
-    import jax
-    import numpy as np
-    from flax import nnx
-
-    from retrieve_rl.reframe.config import resolve
-    from retrieve_rl.reframe.losses import policy_loss
-    from retrieve_rl.reframe.policy import make_optimizer, new_policy
-    from retrieve_rl.reframe.train import TrainInputs, sample_batch
-    from retrieve_rl.reframe.windows import Counts, StepTable
-    from retrieve_rl.training.state import TrainState, init_state, train_steps
-
     config = resolve("hopper-medium", arm="backbone", settings=[f"transformer.dropout={dropout}"])
-    rng = np.random.default_rng(0)
-    number = np.arange(TABLE_STEPS, dtype=np.int32)
-    table = StepTable(
-        observations=rng.normal(size=(TABLE_STEPS, OBSERVATION_DIM)).astype(np.float32),
-        actions=rng.uniform(-1, 1, (TABLE_STEPS, ACTION_DIM)).astype(np.float32),
-        returns_to_go=rng.uniform(size=TABLE_STEPS).astype(np.float32),
-        timesteps=number % EPISODE_STEPS,
-        trajectories=number // EPISODE_STEPS,
-    )
-    inputs = jax.device_put(TrainInputs(table, None, None, None))
-    graphdef, params = nnx.split(new_policy(config, OBSERVATION_DIM, ACTION_DIM))
-    optimizer = make_optimizer(config)
-    state = init_state(params, optimizer)
-
-    @jax.jit
-    def steps(state: TrainState, inputs: TrainInputs) -> TrainState:
-        return train_steps(
-            state,
-            jax.random.key(0),
-            num_steps=STEPS_IN_SCAN,
-            sample_fn=partial(sample_batch, config, Counts(TABLE_STEPS, 0), inputs),
-            loss_fn=partial(policy_loss, config, graphdef, None),
-            optimizer=optimizer,
-        )[0]
-
-    def run() -> None:
-        nonlocal state
-        state = jax.block_until_ready(steps(state, inputs))
-
-    return run, operations(
+    return training(config, num_latents=0), operations(
         batch=config.train.batch_size,
         steps=config.train.context_len,
         width=config.transformer.width,

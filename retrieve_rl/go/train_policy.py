@@ -149,7 +149,7 @@ def _train_steps(
         show_fn=partial(show, config, inputs.known, inputs.distance_scale),
         loss_fn=partial(policy_loss, config, graphdef),
         optimizer=optimizer(config),
-        num_slices=num_slices(config.train.batch_size, mesh.size if mesh else 1),
+        num_slices=num_slices(config.train.batch_size, num_devices=mesh.size if mesh else 1),
         mesh=mesh,
     )
 

@@ -6,7 +6,7 @@ it belongs to and no random bits pass through memory.
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float, PRNGKeyArray, UInt32
+from jaxtyping import Float, Int, PRNGKeyArray, UInt32
 
 from retrieve_rl.types import Array
 
@@ -14,11 +14,19 @@ from retrieve_rl.types import Array
 class DropoutStream:
     """Hands out a fresh pair of words per use, so that no two masks of a forward pass are alike.
 
-    `None` turns every dropout into the identity, for evaluation.
+    Without a key every dropout is the identity, for evaluation.
+
+    Args:
+      examples: where a batch comes in parts, the numbers that a part's examples have in the whole,
+        so that their masks are those of the whole. What is dropped lists them along its first
+        axis, one entry each or several in a row.
     """
 
-    def __init__(self, rng_key: PRNGKeyArray | None) -> None:
+    def __init__(
+        self, rng_key: PRNGKeyArray | None, examples: Int[Array, " B"] | None = None
+    ) -> None:
         self._rng_key = rng_key
+        self._examples = examples
         self._uses = 0
 
     def __call__(self, x: Float[Array, "..."], rate: float) -> Float[Array, "..."]:
@@ -28,10 +36,16 @@ class DropoutStream:
         use_key = jax.random.fold_in(self._rng_key, self._uses)
         self._uses += 1
         words = jax.random.bits(use_key, (2,), jnp.uint32)
-        position = jax.lax.iota(jnp.uint32, x.size).reshape(x.shape)
-        bits = _mix(_mix(position + words[0]) ^ words[1])
+        bits = _mix(_mix(self._positions(x.size).reshape(x.shape) + words[0]) ^ words[1])
         threshold = jnp.uint32(round(rate * 2**32))
         return jnp.where(bits >= threshold, x * (1.0 / (1.0 - rate)), 0.0)
+
+    def _positions(self, size: int) -> UInt32[Array, "..."]:
+        if self._examples is None:
+            return jax.lax.iota(jnp.uint32, size)
+        of_each = size // self._examples.size
+        first = self._examples.astype(jnp.uint32) * of_each
+        return first[:, None] + jax.lax.iota(jnp.uint32, of_each)
 
 
 def _mix(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:

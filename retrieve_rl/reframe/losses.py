@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Bool, Float, PRNGKeyArray
+from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
 from retrieve_rl.nn.dropout import DropoutStream
 from retrieve_rl.reframe.amb import AssociativeMemoryBuffer
@@ -31,21 +31,37 @@ class Batch(NamedTuple):
 
     Attributes:
       window: [B, T, ...].
+      weights: of the steps' errors, see `step_weights`.
+      taught_weights: the same among the first B' windows, which teach the correction.
+      examples: the windows' numbers in the batch, which decide what dropout drops.
       neighbors: [B', T, K] for the taught windows where the query is frozen, else None.
       hidden: for a learned query, the groups hidden from each of the B' * T queries, else None.
     """
 
     window: Window
+    weights: Float[Array, "B T"]
+    taught_weights: Float[Array, "B' T"]
+    examples: Int[Array, " B"]
     neighbors: Neighbors | None
     hidden: HiddenGroups | None
 
 
-def masked_squared_error(
-    predicted: Float[Array, "B T A"], actions: Float[Array, "B T A"], mask: Bool[Array, "B T"]
+def step_weights(mask: Bool[Array, "B T"]) -> Float[Array, "B T"]:
+    """Weights that make a mean over windows of the sum over their steps a mean over the real steps;
+    padded steps count nowhere."""
+    return mask * (mask.shape[0] / jnp.maximum(jnp.sum(mask), 1))
+
+
+def weighted_mean(values: Float[Array, "B T"], weights: Float[Array, "B T"]) -> Float[Array, ""]:
+    """Of all the windows or, where the weights are a part of theirs, of that part."""
+    return jnp.sum(values * weights) / weights.shape[0]
+
+
+def squared_error(
+    predicted: Float[Array, "B T A"], actions: Float[Array, "B T A"], weights: Float[Array, "B T"]
 ) -> Float[Array, ""]:
-    """Mean over the real steps and the action dimensions; padded steps count nowhere."""
-    error = jnp.where(mask[..., None], (predicted - actions) ** 2, 0.0)
-    return jnp.sum(error) / (jnp.maximum(jnp.sum(mask), 1) * actions.shape[-1])
+    """Mean over the action dimensions, weighted over the steps."""
+    return weighted_mean(jnp.mean((predicted - actions) ** 2, axis=-1), weights)
 
 
 def policy_loss(
@@ -65,14 +81,14 @@ def policy_loss(
     dropout_key, search_key = jax.random.split(rng_key)
     policy: ReframePolicy = nnx.merge(graphdef, params)
     window = batch.window
-    steps = policy.read(window, DropoutStream(dropout_key))
-    backbone_error = masked_squared_error(steps.actions, window.actions, window.mask)
+    steps = policy.read(window, DropoutStream(dropout_key, batch.examples))
+    backbone_error = squared_error(steps.actions, window.actions, batch.weights)
     if memory is None:
         return backbone_error, {"backbone_error": backbone_error}
     apart = config.retrieval.learns_on == "experts"
     if apart:
-        experts = slice(config.experts_in_batch)
-        steps, window = jax.tree.map(lambda part: part[experts], (steps, window))
+        taught = slice(batch.taught_weights.shape[0])
+        steps, window = jax.tree.map(lambda part: part[taught], (steps, window))
         steps = jax.lax.stop_gradient(steps)
     frozen = jax.lax.stop_gradient(memory)
     if batch.neighbors is None:
@@ -81,7 +97,7 @@ def policy_loss(
         )
     else:
         output = policy.correct(config.retrieval, steps, frozen, batch.neighbors)
-    error = masked_squared_error(output.actions, window.actions, window.mask)
-    mean_gate = jnp.sum(output.gate * window.mask) / jnp.maximum(jnp.sum(window.mask), 1)
+    error = squared_error(output.actions, window.actions, batch.taught_weights)
+    mean_gate = weighted_mean(output.gate, batch.taught_weights)
     metrics = {"backbone_error": backbone_error, "corrected_error": error, "gate": mean_gate}
     return error + backbone_error if apart else error, metrics

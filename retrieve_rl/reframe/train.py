@@ -17,7 +17,7 @@ from retrieve_rl.reframe.amb import AssociativeMemoryBuffer
 from retrieve_rl.reframe.config import ReframeConfig
 from retrieve_rl.reframe.data import TrainingData, load_training_data
 from retrieve_rl.reframe.evaluate import evaluate_policy
-from retrieve_rl.reframe.losses import Batch, policy_loss
+from retrieve_rl.reframe.losses import Batch, policy_loss, step_weights
 from retrieve_rl.reframe.memory import Memory
 from retrieve_rl.reframe.policy import (
     TrainedPolicy,
@@ -40,10 +40,13 @@ from retrieve_rl.retrieval.neighbors import Neighbors
 from retrieve_rl.training import checkpoints
 from retrieve_rl.training.run_loop import restore, train_in_run
 from retrieve_rl.training.sharding import check_divides, mesh_of, replicated
+from retrieve_rl.training.slices import num_slices
 from retrieve_rl.training.spent import spent
 from retrieve_rl.training.state import Metrics, TrainState, init_state, train_steps
 
 _STEPS_AT_ONCE = 25
+_STEPS_IN_SLICE = 160
+"""Environment steps: 480 tokens, whose 512 hidden units stay within 1 MiB of cache."""
 
 
 class TrainInputs(NamedTuple):
@@ -106,19 +109,26 @@ def sample_batch(
     last_rows = sample_rows(rng_key, counts, batch)
     rows, mask = window_rows(table, last_rows, config.train.context_len)
     window = gather_window(table, rows, mask)
-    if config.retrieval.learns_on == "experts":
+    if inputs.memory is not None and config.retrieval.learns_on == "experts":
         rows = jnp.maximum(rows[:experts] - counts.data, 0)
+    taught = rows.shape[0]
+    neighbors, hidden = None, None
     if inputs.neighbors is not None:
         neighbors = Neighbors(*(part[rows] for part in inputs.neighbors))
-        return Batch(window, neighbors, None)
-    if inputs.hidden is not None:
-        not_from = inputs.hidden.not_from[rows.reshape(-1)]
-        return Batch(window, None, inputs.hidden._replace(not_from=not_from))
-    return Batch(window, None, None)
+    elif inputs.hidden is not None:
+        hidden = inputs.hidden._replace(not_from=inputs.hidden.not_from[rows.reshape(-1)])
+    return Batch(
+        window,
+        weights=step_weights(mask),
+        taught_weights=step_weights(mask[:taught]),
+        examples=jnp.arange(config.train.batch_size),
+        neighbors=neighbors,
+        hidden=hidden,
+    )
 
 
 @partial(jax.jit, static_argnames=("config", "graphdef", "counts", "num_steps", "mesh"))
-def _train_steps(
+def stage_2_steps(
     config: ReframeConfig,
     graphdef: nnx.GraphDef,
     counts: Counts,
@@ -126,8 +136,9 @@ def _train_steps(
     state: TrainState,
     inputs: TrainInputs,
     rng_key: PRNGKeyArray,
-    mesh: Mesh | None,
+    mesh: Mesh | None = None,
 ) -> tuple[TrainState, Metrics]:
+    """Takes `num_steps` training steps, each with a batch of its own."""
     return train_steps(
         state,
         rng_key,
@@ -135,8 +146,18 @@ def _train_steps(
         sample_fn=partial(sample_batch, config, counts, inputs),
         loss_fn=partial(policy_loss, config, graphdef, inputs.memory),
         optimizer=make_optimizer(config),
+        num_slices=_num_slices(config, inputs, mesh),
         mesh=mesh,
     )
+
+
+def _num_slices(config: ReframeConfig, inputs: TrainInputs, mesh: Mesh | None) -> int:
+    if inputs.memory is not None and inputs.neighbors is None:
+        return 1  # A search inside the step reads the whole memory, for however few queries.
+    windows = -(-_STEPS_IN_SLICE // config.train.context_len)
+    devices = mesh.size if mesh else 1
+    sizes = (config.train.batch_size, config.experts_in_batch)
+    return num_slices(*sizes, at_least=windows, num_devices=devices)
 
 
 def fit(
@@ -164,7 +185,7 @@ def fit(
     rng_key = jax.random.fold_in(jax.random.key(config.seed), 5)
 
     def step_fn(state: TrainState, num_steps: int) -> tuple[TrainState, Metrics]:
-        return _train_steps(config, graphdef, counts, num_steps, state, inputs, rng_key, mesh)
+        return stage_2_steps(config, graphdef, counts, num_steps, state, inputs, rng_key, mesh)
 
     state, metrics = train_in_run(
         run,

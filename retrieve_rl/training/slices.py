@@ -1,10 +1,11 @@
 """Gradients of a batch, added up slice after slice.
 
-On a CPU a convolution over a whole batch leaves more behind for the backward pass than its caches
-hold, and waits for memory; slices of a few examples wait less (benchmarks/NOTES.md has how much).
+On a CPU a network over a whole batch leaves more behind for the backward pass than its caches hold,
+and waits for memory; slices of a few examples wait less (benchmarks/NOTES.md has how much).
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 
 from retrieve_rl.types import Array
 
-EXAMPLES_AT_ONCE = 16
+BOARDS_IN_SLICE = 16
 """Of slices of 8 to 64, the fastest for networks of 32 to 64 channels, by a little."""
 
 Tree = Any
@@ -20,19 +21,28 @@ GradientFn = Callable[[Tree, Tree], tuple[Tree, Tree]]
 """Parameters and a batch give what is told of it and the gradients, both means over the batch."""
 
 
-def num_slices(batch_size: int, num_devices: int = 1) -> int:
-    """How many slices a batch is best cut into here: one on a GPU, or for several devices."""
-    fits = batch_size % EXAMPLES_AT_ONCE == 0
-    if num_devices > 1 or jax.default_backend() != "cpu" or not fits:
+def num_slices(*sizes: int, at_least: int = BOARDS_IN_SLICE, num_devices: int = 1) -> int:
+    """How many slices a batch is best cut into here: one on a GPU, or for several devices.
+
+    Args:
+      sizes: of the batch, and of parts of it that every slice has a share of.
+      at_least: examples of a slice.
+    """
+    if num_devices > 1 or jax.default_backend() != "cpu":
         return 1
-    return batch_size // EXAMPLES_AT_ONCE
+    most = max(sizes) // at_least
+    fitting = (count for count in range(1, most + 1) if all(size % count == 0 for size in sizes))
+    return max(fitting, default=1)
 
 
 def in_slices(gradient_fn: GradientFn, params: Tree, batch: Tree, count: int) -> tuple[Tree, Tree]:
-    """`gradient_fn` of the whole batch, but for rounding; `count` divides every first axis."""
+    """`gradient_fn` of the whole batch, but for rounding; `count` divides every first axis.
+
+    A slice takes every `count`-th example, so that what comes first in the batch comes first in it.
+    """
     if count == 1:
         return gradient_fn(params, batch)
-    slices = jax.tree.map(lambda part: part.reshape(count, -1, *part.shape[1:]), batch)
+    slices = jax.tree.map(partial(_cut, count), batch)
 
     def add(total: Tree, one: Tree) -> tuple[Tree, None]:
         return jax.tree.map(jnp.add, total, gradient_fn(params, one)), None
@@ -41,6 +51,10 @@ def in_slices(gradient_fn: GradientFn, params: Tree, batch: Tree, count: int) ->
     nothing = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), shapes)
     total, _ = jax.lax.scan(add, nothing, slices)
     return jax.tree.map(_divided_by(count), total)
+
+
+def _cut(count: int, part: Array) -> Array:
+    return part.reshape(part.shape[0] // count, count, *part.shape[1:]).swapaxes(0, 1)
 
 
 def _divided_by(count: int) -> Callable[[Array], Array]:

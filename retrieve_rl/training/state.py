@@ -75,8 +75,8 @@ def train_steps(
     """Takes `num_steps` steps in one scan; metrics are means over them, plus `finite`.
 
     With `num_slices` a batch's gradients are added up slice after slice, which needs a loss that is
-    a mean over the batch and draws nothing. With a `mesh` each device takes its part of every
-    batch, see `sharding`.
+    a mean over the batch and draws the same for an example in any slice. With a `mesh` each device
+    takes its part of every batch, see `sharding`.
 
     Step n draws its batch and its dropout from `fold_in(rng_key, n)`, so a resumed run sees the
     batches it would have seen.

@@ -57,6 +57,16 @@ def test_none_and_zero_are_the_identity():
     assert stream()(x, 0.0) is x
 
 
+@pytest.mark.parametrize("shape", [(8, 30), (8, 3, 10), (24, 10)])
+def test_an_example_has_its_mask_in_any_part_of_a_batch(shape):
+    """Three entries of ten an example, in rows of its own or not."""
+    whole = stream()(jnp.ones(shape), 0.5).reshape(8, 30)
+    part = jnp.array([1, 4, 6])
+    ones = jnp.ones((shape[0] * 3 // 8, *shape[1:]))
+    found = DropoutStream(jax.random.key(0), part)(ones, 0.5)
+    np.testing.assert_array_equal(found.reshape(3, 30), whole[part])
+
+
 def test_the_gradient_is_the_mask():
     gradient = jax.grad(lambda x: jnp.sum(stream()(x, 0.25)))(ONES)
     np.testing.assert_array_equal(gradient, stream()(ONES, 0.25))

@@ -19,7 +19,7 @@ from retrieve_rl.reframe.backbone import (
     last_step,
     make_backbone,
 )
-from retrieve_rl.reframe.losses import masked_squared_error
+from retrieve_rl.reframe.losses import squared_error, step_weights
 from retrieve_rl.reframe.windows import Window
 
 OFF = DropoutStream(None)
@@ -96,7 +96,7 @@ def test_padded_steps_have_no_gradient(backbone, rng, part):
     @jax.jit
     def loss(values):
         output = backbone(window._replace(**{part: values}), OFF)
-        return masked_squared_error(output.actions, window.actions, window.mask)
+        return squared_error(output.actions, window.actions, step_weights(window.mask))
 
     gradient = np.asarray(jax.grad(loss)(getattr(window, part)))
     assert not gradient[:, :2].any()

@@ -9,23 +9,25 @@ import pytest
 from flax import nnx
 
 from retrieve_rl.nn.dropout import DropoutStream
-from retrieve_rl.reframe.losses import Batch, masked_squared_error, policy_loss
+from retrieve_rl.reframe.losses import policy_loss, squared_error, step_weights
 from retrieve_rl.reframe.policy import new_policy
 from retrieve_rl.reframe.train import counts_of, make_inputs, sample_batch
+from retrieve_rl.training.slices import in_slices
 
 
 def test_worked_by_hand():
     predicted = jnp.array([[[1.0, 0.0], [2.0, 2.0]], [[0.0, 0.0], [5.0, 5.0]]])
     actions = jnp.zeros((2, 2, 2))
     mask = jnp.array([[True, True], [True, False]])
-    assert float(masked_squared_error(predicted, actions, mask)) == pytest.approx(9 / 6)
-    assert float(masked_squared_error(predicted, actions, jnp.zeros((2, 2), bool))) == 0
+    assert float(squared_error(predicted, actions, step_weights(mask))) == pytest.approx(9 / 6)
+    nothing = step_weights(jnp.zeros((2, 2), bool))
+    assert float(squared_error(predicted, actions, nothing)) == 0
 
 
 def test_padded_entries_have_no_gradient():
     predicted = jnp.array([[[1.0], [1e3]]])
     mask = jnp.array([[True, False]])
-    gradient = jax.grad(masked_squared_error)(predicted, jnp.zeros((1, 2, 1)), mask)
+    gradient = jax.grad(squared_error)(predicted, jnp.zeros((1, 2, 1)), step_weights(mask))
     np.testing.assert_array_equal(gradient[0, :, 0], [2.0, 0.0])
 
 
@@ -85,7 +87,7 @@ def test_padding_changes_nothing(setup):
         )
     key = jax.random.key(0)
     expected, expected_metrics = loss(batch, key)
-    found, metrics = loss(Batch(garbage, neighbors, batch.hidden), key)
+    found, metrics = loss(batch._replace(window=garbage, neighbors=neighbors), key)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     for name, value in expected_metrics.items():
         np.testing.assert_allclose(metrics[name], value, rtol=1e-4)
@@ -104,8 +106,27 @@ def test_without_dropout_the_backbone_error_is_the_backbones(setup):
     actions = jax.jit(lambda window: policy.backbone(window, DropoutStream(None)).actions)(
         batch.window
     )
-    expected = masked_squared_error(actions, batch.window.actions, batch.window.mask)
+    weights = step_weights(batch.window.mask)
+    expected = squared_error(actions, batch.window.actions, weights)
     np.testing.assert_allclose(metrics["backbone_error"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("setup", ["frozen", "none"], indirect=True)
+def test_slices_with_dropout_add_up_to_the_batch(setup):
+    """Half of the batch teaches the correction, and no two slices hold equally many real steps."""
+    config, graphdef, params, memory, batch = setup
+    taught = config.experts_in_batch
+    assert len(set(np.asarray(batch.window.mask).reshape(-1, 4, 4).sum(axis=(0, 2)))) > 1
+    assert config.transformer.dropout > 0 and (not taught or taught == len(batch.examples) / 2)
+
+    def gradient_fn(params, batch):
+        loss = partial(policy_loss, config, graphdef, memory)
+        return jax.value_and_grad(loss, has_aux=True)(params, batch, jax.random.key(0))
+
+    compute = jax.jit(partial(in_slices, gradient_fn), static_argnums=2)
+    whole, sliced = (jax.tree.leaves(compute(params, batch, count)) for count in (1, 4))
+    for one, other in zip(whole, sliced, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
 def test_the_memory_gets_no_gradient(gradients):

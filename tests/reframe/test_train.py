@@ -14,14 +14,13 @@ from retrieve_rl.errors import Interrupted
 from retrieve_rl.reframe import train
 from retrieve_rl.reframe.config import resolve
 from retrieve_rl.reframe.data import load_training_data
-from retrieve_rl.reframe.losses import policy_loss
 from retrieve_rl.reframe.memory import make_or_open, memory_folder
 from retrieve_rl.reframe.policy import make_optimizer, new_policy
 from retrieve_rl.reframe.recall import search
 from retrieve_rl.training import run_loop
 from retrieve_rl.training.checkpoints import latest_checkpoint
 from retrieve_rl.training.loop import NonFiniteLossError
-from retrieve_rl.training.state import init_state, train_steps
+from retrieve_rl.training.state import init_state
 
 SMALL = ["memory.steps=2", "memory.width=8", "memory.latent_dim=4", "retrieval.hidden_segment=7"]
 SMALL += ["transformer.width=8", "transformer.num_layers=1", "train.context_len=4"]
@@ -138,17 +137,12 @@ def test_no_key_is_used_twice(tiny, make_data, make_memory, make_run, key_uses, 
     memory = make_memory(data.experts, data.experts.observations[:, [0, 1, 2, 0]])
     inputs = jax.device_put(train.make_inputs(config, data, memory, make_run()))
     graphdef, params = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
-    step = partial(
-        train_steps,
-        num_steps=2,
-        sample_fn=partial(train.sample_batch, config, train.counts_of(data), inputs),
-        loss_fn=partial(policy_loss, config, graphdef, inputs.memory),
-        optimizer=make_optimizer(config),
-    )
+    state = init_state(params, make_optimizer(config))
+    steps = partial(train.stage_2_steps.lower, config, graphdef, train.counts_of(data), 2)
     key_uses.clear()
     # JAX's own checker sees keys that are split or drawn from twice.
     with jax.debug_key_reuse(True):
-        jax.jit(step).lower(init_state(params, make_optimizer(config)), jax.random.key(0))
+        steps(state, inputs, jax.random.key(0))
     by_key = {}
     for key, use in key_uses:
         by_key.setdefault(id(key), []).append(use)
@@ -243,7 +237,7 @@ def test_a_damaged_checkpoint_starts_from_the_one_before(prepared, make_run):
 def test_finished_training_is_not_repeated(prepared, make_run, monkeypatch):
     run = make_run("a")
     policy, metrics = train.fit(*prepared, run)
-    monkeypatch.setattr(train, "_train_steps", None)
+    monkeypatch.setattr(train, "stage_2_steps", None)
     again, again_metrics = train.fit(*prepared, run)
     assert metrics == again_metrics
     for first, second in zip(
@@ -286,14 +280,14 @@ def test_training_changes_the_policy(prepared, make_run):
 
 
 def test_a_loss_that_is_no_number_keeps_the_last_checkpoint(prepared, make_run, monkeypatch):
-    run, real = make_run("a"), train._train_steps
+    run, real = make_run("a"), train.stage_2_steps
 
     def poisoned(*arguments):
         state, metrics = real(*arguments)
         bad = int(state.step) > 2
         return state, {**metrics, "finite": metrics["finite"] & (not bad)}
 
-    monkeypatch.setattr(train, "_train_steps", poisoned)
+    monkeypatch.setattr(train, "stage_2_steps", poisoned)
     with pytest.raises(NonFiniteLossError, match="between steps 2 and 4"):
         train.fit(*prepared, run)
     kept = latest_checkpoint(run.folder / "checkpoints")
