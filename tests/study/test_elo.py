@@ -4,7 +4,7 @@ import pytest
 
 from retrieve_rl.statistics import elo
 from retrieve_rl.study.elo import elo_difference, elo_of
-from retrieve_rl.study.intervals import EPISODES_ONLY, TWO_LEVELS, NamedScores, scores_of
+from retrieve_rl.study.intervals import EPISODES_ONLY, T_OVER_SEEDS, NamedScores, scores_of
 
 
 def won(*scores):
@@ -26,7 +26,17 @@ def test_seeds_count_by_their_scores_not_by_their_ratings():
     theirs = {seed: won(1.0, 0.0, 1.0, 0.0) for seed in range(3)}
     found = elo_difference(mine, theirs)
     assert found["mean"] == pytest.approx(190.85, abs=0.01)
-    assert found["low"] < found["mean"] and found["interval"] == TWO_LEVELS
+    # Scores 0.25 apart, 231.6 Elo by the tangent at 0.75; the standard error of three is theirs
+    # over the root of three, and t with two degrees of freedom 4.3027.
+    assert found["high"] - found["mean"] == pytest.approx(4.3027 * 231.62 / 3**0.5, abs=0.1)
+    assert found["mean"] - found["low"] == pytest.approx(found["high"] - found["mean"])
+    assert found["interval"] == T_OVER_SEEDS
+
+
+def test_two_sides_that_always_won_are_level():
+    both = {seed: won(1.0, 1.0) for seed in range(2)}
+    found = elo_difference(both, both)
+    assert (found["mean"], found["low"], found["high"]) == (0.0, 0.0, 0.0)
 
 
 def test_what_both_share_cancels(rng):
