@@ -1,7 +1,7 @@
 """Carrying out a run: one writer, resumed where it stopped, done once."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +48,7 @@ def carry_out(
     force: str | None = None,
     devices: int = 1,
     wait: bool = False,
+    changed: Callable[[Mapping[str, Any]], list[str]] = lambda inputs: [],
 ) -> Finished:
     """Does the work of `config` in `folder`, or returns the result that is already there.
 
@@ -57,8 +58,10 @@ def carry_out(
       force: the name of a command that starts over; what it began itself, in this process or
         another, is kept.
       wait: for another process at work on the same run, until it has ended.
+      changed: of the inputs of a result that is there, what is another now.
 
     Raises:
+      DataError: the result that is there is of other data, or damaged.
       UsageError: another process is at work on the same run.
       Interrupted: a signal came while this one waited.
     """
@@ -66,7 +69,14 @@ def carry_out(
         if force is not None and folder.exists() and _forced_by(folder) != force:
             durable.remove(folder)
         if (folder / "result.json").exists():
-            return Finished(folder, read_result(folder), computed=False)
+            result = read_result(folder)
+            differing = changed(result.inputs)
+            if differing:
+                raise DataError(
+                    f"{folder} is finished, but of other data: {'; '.join(differing)}; --force"
+                    " starts over, another --runs keeps both"
+                )
+            return Finished(folder, result, computed=False)
         folder.mkdir(parents=True, exist_ok=True)
         durable.remove_temporaries(folder)
         resolved = artifacts.to_json(config.model_dump(mode="json"))

@@ -55,6 +55,7 @@ def _judge_go() -> "Callable[..., RunResult]":
 def _reframe() -> "Paper":
     from retrieve_rl.reframe import cell
     from retrieve_rl.reframe.config import RESULTS_VERSION, config_hash, resolve
+    from retrieve_rl.reframe.data import changed_since
     from retrieve_rl.study.paper import Paper
 
     return Paper(
@@ -72,6 +73,7 @@ def _reframe() -> "Paper":
         conditions=cell.conditions,
         digests=cell.digests,
         judged_on=cell.judged_on,
+        changed_since=changed_since,
     )
 
 

@@ -26,7 +26,7 @@ from retrieve_rl.cli.options import (
     Place,
     PlayChoice,
 )
-from retrieve_rl.cli.papers import evaluation, training
+from retrieve_rl.cli.papers import evaluation, paper_named, training
 from retrieve_rl.cli.partial import keep_partial
 from retrieve_rl.cli.run_output import check_gate, print_plan, print_result
 from retrieve_rl.errors import UsageError
@@ -156,10 +156,19 @@ def compute(
     from retrieve_rl.signals import stop_on_signals
 
     folder, reporter = folder_of(command, config, root, beside), output.reporter
+    changed = partial(paper_named(config.paper).changed_since, config)
     with stop_on_signals() as stop, keep_partial(folder, command, config):
         force = new_force() if place.force else None
         finished = carry_out(
-            run_fn, config, folder, root, reporter, stop, force=force, devices=devices
+            run_fn,
+            config,
+            folder,
+            root,
+            reporter,
+            stop,
+            force=force,
+            devices=devices,
+            changed=changed,
         )
     if not finished.computed:
         reporter.say("this run was already finished; --force starts over")

@@ -102,7 +102,7 @@ def fit(
       Interrupted: a signal came; the state was saved.
     """
     graphdef, fresh = untrained(config)
-    start, metrics = restore(run.folder, fresh)
+    start, metrics = restore(run.folder, fresh, _made_from(data, neighbors))
     scale = distance_scale(neighbors.found) if neighbors is not None else 1.0
     if int(start.step) >= config.train.steps:
         return TrainedPolicy(config, graphdef, start.params, scale), metrics
@@ -185,10 +185,18 @@ def _save(
     state: TrainState,
     metadata: dict[str, Any],
 ) -> None:
+    described = {**metadata, "seed": config.seed, "config": config.model_dump(mode="json")}
+    checkpoints.save_checkpoint(
+        folder / "checkpoints",
+        int(state.step),
+        state,
+        made_from=_made_from(data, neighbors),
+        metadata=described,
+    )
+
+
+def _made_from(data: GoData, neighbors: TrainingNeighbors | None) -> dict[str, str]:
     made_from = {"store": data.store.manifest.digest}
     if neighbors is not None:
         made_from["neighbors"] = neighbors.digest
-    described = {**metadata, "seed": config.seed, "config": config.model_dump(mode="json")}
-    checkpoints.save_checkpoint(
-        folder / "checkpoints", int(state.step), state, made_from=made_from, metadata=described
-    )
+    return made_from

@@ -1,5 +1,6 @@
 """What a run trains on: the data set, the drawn experts, and the one normalizer for both."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,7 @@ def load_training_data(
     """
     everything = datasets.load(config.data.dataset_id, reporter, stop=stop)
     all_experts = datasets.load(config.data.experts_id, reporter, stop=stop)
+    at_hand = inputs_at_hand(config)
     env_id = evaluation_env(config, everything)
     check_pairing(config, everything, all_experts)
     check_ranges(config, everything)
@@ -86,11 +88,35 @@ def load_training_data(
         normalizer=normalizer,
         env_id=env_id,
         inputs={
-            "dataset": describe(everything),
-            "experts": {**describe(source), "drawn": drawn.tolist()},
+            "dataset": {**at_hand["dataset"], **describe(everything)},
+            "experts": {**at_hand["experts"], **describe(source), "drawn": drawn.tolist()},
             "env_id": env_id,
         },
     )
+
+
+def inputs_at_hand(config: ReframeConfig) -> dict[str, dict[str, str]]:
+    """What can be told of a run's inputs without loading them; see `datasets.facts_at_hand`."""
+    ids = {"dataset": config.data.dataset_id, "experts": config.data.experts_id}
+    if config.data.memory_from == "data":
+        ids["experts"] = config.data.dataset_id
+    return {role: datasets.facts_at_hand(name) for role, name in ids.items()}
+
+
+def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between the inputs of two runs, of all that is known of both."""
+    both = [(role, then[role], now[role]) for role in ("dataset", "experts")]
+    return [
+        f"the {fact} of its {role} is {str(before[fact])[:40]}, now {str(after[fact])[:40]}"
+        for role, before, after in both
+        for fact in sorted(before.keys() & after.keys())
+        if before[fact] != after[fact]
+    ]
+
+
+def changed_since(config: ReframeConfig, inputs: Mapping[str, Any]) -> list[str]:
+    """What of the data is another now than in the inputs of a result of this config."""
+    return changes(inputs, inputs_at_hand(config))
 
 
 def check_pairing(config: ReframeConfig, data: Episodes, experts: Episodes) -> None:

@@ -55,6 +55,27 @@ def load(
     return bundled.make_bundled(recipe, reporter, stop, workers=workers)
 
 
+def facts_at_hand(name: str) -> dict[str, str]:
+    """What a run's inputs record of the data set that `name` stands for now, as far as that can be
+    told without loading it; of one that is not here, no digest.
+
+    Raises:
+      UsageError: no such name.
+      DataError: its manifest is damaged.
+    """
+    if name.startswith("rrl/"):
+        recipe = find_recipe(name)
+        made = bundled.is_made(recipe)
+        arrays = _arrays_sha256(minari_layout.dataset_path(recipe.dataset_id)) if made else {}
+        return {"recipe": recipe.name, **arrays}
+    if name.startswith("d4rl/"):
+        path = d4rl.copy_path(name)
+        return _arrays_sha256(path) if path.exists() else {}
+    of_minari = not name.endswith(FILE_ENDINGS)
+    file = minari_layout.dataset_path(name) / minari_layout.DATA_FILE if of_minari else Path(name)
+    return {"file_sha256": artifacts.sha256_of(file)} if file.is_file() else {}
+
+
 def make(
     name: str,
     reporter: Reporter,
@@ -146,6 +167,11 @@ def stats(episodes: Episodes) -> dict[str, Any]:
         "action_range": [float(episodes.actions.min()), float(episodes.actions.max())],
         "dropped_episodes": episodes.dropped_episodes,
     }
+
+
+def _arrays_sha256(path: Path) -> dict[str, str]:
+    manifest = artifacts.read_manifest(path, kind=minari_layout.ARTIFACT_KIND)
+    return {"sha256": manifest.metadata["arrays_sha256"]}
 
 
 def _describe(dataset_id: str, folder: Path) -> dict[str, Any]:

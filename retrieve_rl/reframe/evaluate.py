@@ -10,7 +10,7 @@ from flax import nnx
 
 from retrieve_rl.errors import DataError
 from retrieve_rl.reframe.config import EnvConfig, ReframeConfig
-from retrieve_rl.reframe.data import TrainingData, load_training_data
+from retrieve_rl.reframe.data import TrainingData, changes, load_training_data
 from retrieve_rl.reframe.memory import make_or_open
 from retrieve_rl.reframe.policy import (
     TrainedPolicy,
@@ -84,8 +84,9 @@ def trained_policy(
     check_trained(path, manifest, trained_with.training)
     if memory and (trained_with.retrieval or {}).get("sha256") != memory.facts["sha256"]:
         raise DataError(f"{folder} was trained with another memory than the one of its config")
-    if trained_with.inputs != data.inputs:
-        raise DataError(f"{folder} was trained on other data than {data.inputs['dataset']['id']}")
+    changed = changes(trained_with.inputs, data.inputs)
+    if changed:
+        raise DataError(f"{folder} was trained on other data: {'; '.join(changed)}")
     graphdef, params = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
     state = load_tree(path, init_state(params, make_optimizer(config)))
     return TrainedPolicy(config, graphdef, state.params, memory)

@@ -23,9 +23,9 @@ from retrieve_rl.reframe.hdf5 import open_hdf5, read_array, read_flags, read_gro
 
 ARTIFACT_KIND = "dataset"
 ROOT_VARIABLE = "MINARI_DATASETS_PATH"
+DATA_FILE = "data/main_data.hdf5"
 
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(/[A-Za-z0-9_][A-Za-z0-9_-]*)*-v[0-9]+")
-_DATA_FILE = "main_data.hdf5"
 _METADATA_FILE = "metadata.json"
 
 
@@ -83,7 +83,7 @@ def write_episodes(
     )
     # Minari's own writer makes every array resizable in chunks: four times the bytes for short
     # episodes, and slow to write and read. Plain arrays under the same names read the same.
-    with h5py.File(folder / "data" / _DATA_FILE, "w", libver="v110") as file:
+    with h5py.File(folder / DATA_FILE, "w", libver="v110") as file:
         for number, rollout in enumerate(rollouts):
             _write_episode(file.create_group(f"episode_{number}"), number, rollout)
     storage.update_metadata(
@@ -111,7 +111,7 @@ def read_episodes(folder: Path, *, dataset_id: str, family: str, recipe: str) ->
     columns: dict[str, list[np.ndarray]] = {"observations": [], "actions": [], "rewards": []}
     lengths: list[int] = []
     terminated: list[bool] = []
-    with open_hdf5(folder / "data" / _DATA_FILE) as file:
+    with open_hdf5(folder / DATA_FILE) as file:
         for number in range(total):
             episode, ended = _read_episode(read_group(file, f"episode_{number}"))
             if ended is None:
@@ -149,7 +149,7 @@ def is_loadable(path: Path) -> bool:
     """Whether the two files are there and HDF5 reads the beginning of the larger one."""
     try:
         read_metadata(path)
-        with open_hdf5(path / "data" / _DATA_FILE):
+        with open_hdf5(path / DATA_FILE):
             return True
     except DataError:
         return False
@@ -182,7 +182,7 @@ def _same_width(
 ) -> None:
     if before and before[0].shape[1:] != array.shape[1:]:
         raise DataError(
-            f"{folder / 'data' / _DATA_FILE}: '/episode_{number}/{key}' has rows of shape"
+            f"{folder / DATA_FILE}: '/episode_{number}/{key}' has rows of shape"
             f" {array.shape[1:]}, those before have {before[0].shape[1:]}"
         )
 

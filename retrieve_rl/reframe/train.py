@@ -169,11 +169,13 @@ def fit(
     """Trains for `train.steps` steps from the newest checkpoint; returns the last metrics too.
 
     Raises:
+      DataError: the newest checkpoint was trained on other data.
       NonFiniteLossError: the last good checkpoint is kept.
       Interrupted: a signal came; the state was saved.
     """
     graphdef, params = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
-    start, metrics = restore(run.folder, init_state(params, make_optimizer(config)))
+    fresh = init_state(params, make_optimizer(config))
+    start, metrics = restore(run.folder, fresh, _made_from(data, memory))
     if int(start.step) >= config.train.steps:
         if config.train.steps == 0:
             save(config, data, memory, run.folder, start, metrics)
@@ -216,12 +218,20 @@ def save(
         "normalizer": {name: part.tolist() for name, part in data.normalizer._asdict().items()},
         "metrics": metrics,
     }
+    checkpoints.save_checkpoint(
+        folder / "checkpoints",
+        int(state.step),
+        state,
+        made_from=_made_from(data, memory),
+        metadata=metadata,
+    )
+
+
+def _made_from(data: TrainingData, memory: Memory | None) -> dict[str, str]:
     made_from = {name: data.inputs[name]["sha256"] for name in ("dataset", "experts")}
     if memory is not None:
         made_from["memory"] = memory.facts["sha256"]
-    checkpoints.save_checkpoint(
-        folder / "checkpoints", int(state.step), state, made_from=made_from, metadata=metadata
-    )
+    return made_from
 
 
 def train_policy(config: ReframeConfig, run: Run) -> RunResult:

@@ -15,6 +15,12 @@ def no_totals(result: RunResult) -> dict[str, list[float]]:
     return {}
 
 
+def nothing_changed(config: RunConfig, inputs: Mapping[str, Any]) -> list[str]:
+    """Of a paper whose configs hold the digests of their data."""
+    del config, inputs
+    return []
+
+
 @dataclass(frozen=True)
 class Paper:
     """One paper's experiments, as far as a study calls them.
@@ -38,6 +44,7 @@ class Paper:
       digests: of a result, name of the data it was computed from -> digest of its arrays.
       judged_on: (settings, seed, measure) -> what two runs must share for their outcomes to be
         paired; of a config, whole or in part, or a cell's identity. What is not known is left out.
+      changed_since: (config, inputs of its result) -> what of the data is another now, as text.
     """
 
     name: str
@@ -54,6 +61,7 @@ class Paper:
     digests: Callable[[RunResult], dict[str, str]]
     judged_on: Callable[[Mapping[str, Any], int, str], dict[str, Any]]
     condition_totals: Callable[[RunResult], dict[str, list[float]]] = no_totals
+    changed_since: Callable[[Any, Mapping[str, Any]], list[str]] = nothing_changed
 
 
 PaperOf = Callable[[str], Paper]

@@ -48,6 +48,7 @@ def run_cell(
             stop,
             force=force,
             devices=devices,
+            changed=partial(cell.paper.changed_since, cell.config),
             wait=True,  # cells that differ in their evaluation alone share a training
         )
         return finished.result

@@ -1,10 +1,11 @@
 """Training within a run: metrics kept, checkpoints in time, stopped when asked, continued."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from retrieve_rl import artifacts
+from retrieve_rl.errors import DataError
 from retrieve_rl.results import Run
 from retrieve_rl.training import checkpoints
 from retrieve_rl.training.curve import forget_after, log_metrics
@@ -54,10 +55,32 @@ def train_in_run(
     return state, metrics
 
 
-def restore(folder: Path, fresh: TrainState) -> tuple[TrainState, dict[str, float]]:
-    """The newest whole checkpoint of the run, or `fresh`; drops metrics logged after it."""
+def restore(
+    folder: Path, fresh: TrainState, made_from: Mapping[str, str]
+) -> tuple[TrainState, dict[str, float]]:
+    """The newest whole checkpoint of the run, or `fresh`; drops metrics logged after it.
+
+    Args:
+      made_from: name -> digest of all that the training reads now.
+
+    Raises:
+      DataError: the checkpoint was trained on other bytes.
+    """
     path = checkpoints.latest_checkpoint(folder / "checkpoints")
-    state = fresh if path is None else checkpoints.load_tree(path, fresh)
-    metrics = {} if path is None else artifacts.read_manifest(path).metadata["metrics"]
+    state, metrics = fresh, {}
+    if path is not None:
+        manifest = artifacts.read_manifest(path)
+        _check_made_from(path, manifest.made_from, made_from)
+        state, metrics = checkpoints.load_tree(path, fresh), manifest.metadata["metrics"]
     forget_after(folder, int(state.step))
     return state, metrics
+
+
+def _check_made_from(path: Path, then: Mapping[str, str], now: Mapping[str, str]) -> None:
+    for name in sorted(then.keys() | now.keys()):
+        before, after = (digests.get(name, "none")[:16] for digests in (then, now))
+        if before != after:
+            raise DataError(
+                f"{path} was trained on another {name} ({before}) than there is now ({after}):"
+                " put that one back, or start over with --force"
+            )
