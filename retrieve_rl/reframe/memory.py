@@ -18,7 +18,7 @@ from flax import nnx
 
 from retrieve_rl import artifacts
 from retrieve_rl.config import digest
-from retrieve_rl.errors import DataError
+from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.locks import shared
 from retrieve_rl.reframe.amb import (
     AssociativeMemoryBuffer,
@@ -65,7 +65,7 @@ def memory_folder(config: ReframeConfig, data: TrainingData, root: Path) -> Path
         "return_scale": config.data.return_scale,
         "seed": config.seed,
         "memory": config.memory.model_dump(),
-        "query": config.retrieval.query if config.retrieval.query == "observation" else "latent",
+        "query": "latent" if config.needs_autoencoder else "observation",
         "results_version": RESULTS_VERSION,
     }
     return root / "memories" / digest(made_from)[:16]
@@ -199,7 +199,9 @@ def distance_scale(keys: np.ndarray, queries: np.ndarray, trajectories: np.ndarr
 
 
 def train_amb(config: ReframeConfig, run: Run) -> RunResult:
-    """Entry point of `rrl train-amb`: stage 1 alone."""
+    """Entry point of `rrl train-amb`: stage 1 alone. Raises UsageError for an arm without it."""
+    if not config.retrieves:
+        raise UsageError(f"the arm {config.arm} has no memory: choose one that retrieves (--arm)")
     began = time.perf_counter()
     data = load_training_data(config, run.reporter, run.stop)
     loaded = time.perf_counter()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from retrieve_rl.errors import DataError, Interrupted
+from retrieve_rl.errors import DataError, Interrupted, UsageError
 from retrieve_rl.reframe import memory as memories
 from retrieve_rl.reframe.memory import distance_scale, make_or_open, memory_folder
 
@@ -122,6 +122,23 @@ def test_one_key_for_what_would_make_the_same_memory(tiny, data, tmp_path):
         folder(dataclasses.replace(data, inputs=redrawn)),
     ]
     assert len({folder(), *others}) == 7
+
+
+def test_an_arm_without_a_memory_leaves_none_to_the_others(tiny, data, make_run, tmp_path):
+    without = tiny(arm="backbone", retrieval={"source": "none"})
+    assert memory_folder(without, data, tmp_path) != memory_folder(tiny(), data, tmp_path)
+    run = make_run()
+    with pytest.raises(UsageError, match="the arm backbone has no memory"):
+        memories.train_amb(without, run)
+    assert not (run.root / "memories").exists()
+
+
+def test_memories_made_before_are_found(tiny, data, tmp_path, monkeypatch):
+    keys = []
+    monkeypatch.setattr(memories, "digest", lambda facts: keys.append(facts["query"]) or "0" * 16)
+    for query in ("encoder", "learned", "observation"):
+        memory_folder(tiny(retrieval={"query": query}), data, tmp_path)
+    assert keys == ["latent", "latent", "observation"]
 
 
 @pytest.mark.parametrize("name", ["buffer.npz", "autoencoder/state.npz"])
