@@ -11,7 +11,7 @@ from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe import datasets
 from retrieve_rl.reframe.config import ReframeConfig
-from retrieve_rl.reframe.episodes import Episodes
+from retrieve_rl.reframe.episodes import Episodes, episode_digests
 from retrieve_rl.reframe.experts import draw_experts
 from retrieve_rl.reframe.windows import Normalizer, StepTable, fit_normalizer, step_table
 from retrieve_rl.signals import UNASKED, StopRequest
@@ -56,31 +56,36 @@ def load_training_data(
       UsageError: more experts asked for than there are.
       Interrupted: a signal asked to stop while data was made or waited for.
     """
-    everything = datasets.load(config.data.dataset_id, reporter, stop=stop)
+    loaded = datasets.load(config.data.dataset_id, reporter, stop=stop)
     all_experts = datasets.load(config.data.experts_id, reporter, stop=stop)
     at_hand = inputs_at_hand(config)
-    env_id = evaluation_env(config, everything)
-    check_pairing(config, everything, all_experts)
-    check_ranges(config, everything)
+    env_id = evaluation_env(config, loaded)
+    check_pairing(config, loaded, all_experts)
+    check_ranges(config, loaded)
     check_ranges(config, all_experts)
     draw = draw_experts(
         all_experts.num_episodes, config.data.num_experts, seed=config.seed, tuning=config.tuning
     )
+    held_out = all_experts.select(draw.held_out) if draw.held_out.size else None
+    forbidden = all_experts if config.data.memory_from == "experts" else held_out
+    own = not_among(loaded, forbidden, reporter)
+    everything = loaded.select(own) if len(own) < loaded.num_episodes else loaded
     kept = best_episodes(everything, config.data.top_fraction)
     data, source, drawn = kept, all_experts, draw.memory
     if config.data.memory_from == "data":
-        source, drawn = kept, highest_returns(kept, config.data.num_experts)
-        data = kept.select(np.setdiff1d(np.arange(kept.num_episodes), drawn))
+        best = highest_returns(kept, config.data.num_experts)
+        data = kept.select(np.setdiff1d(np.arange(kept.num_episodes), best))
         if not data.num_episodes:
             raise UsageError(
-                f"data.num_experts = {len(drawn)} takes every episode of {kept.dataset_id}: ask for"
+                f"data.num_experts = {len(best)} takes every episode of {kept.dataset_id}: ask for"
                 " fewer"
             )
+        source, drawn = kept, best
     experts = source.select(drawn)
     fitted_on = everything if config.data.normalizer == "data" else experts
     normalizer = fit_normalizer(fitted_on.observations)
     scale = config.data.return_scale
-    held_out = all_experts.select(draw.held_out) if draw.held_out.size else None
+    left_out = loaded.num_episodes - len(own)
     return TrainingData(
         data=step_table(data, normalizer, scale),
         experts=step_table(experts, normalizer, scale),
@@ -88,7 +93,11 @@ def load_training_data(
         normalizer=normalizer,
         env_id=env_id,
         inputs={
-            "dataset": {**at_hand["dataset"], **describe(everything)},
+            "dataset": {
+                **at_hand["dataset"],
+                **describe(loaded),
+                **({"left_out": left_out} if left_out else {}),
+            },
             "experts": {**at_hand["experts"], **describe(source), "drawn": drawn.tolist()},
             "env_id": env_id,
         },
@@ -171,6 +180,31 @@ def evaluation_env(config: ReframeConfig, data: Episodes) -> str:
             f" {env_id}: choose another --task or --dataset"
         )
     return env_id
+
+
+def not_among(
+    episodes: Episodes, others: Episodes | None, reporter: Reporter
+) -> Int[np.ndarray, " E"]:
+    """The numbers of the episodes whose steps are not, byte for byte, those of one of the others.
+
+    Raises:
+      DataError: there is none.
+    """
+    known = set(episode_digests(others)) if others else set()
+    own = np.flatnonzero([digest not in known for digest in episode_digests(episodes)])
+    also = f"also in the experts ({others.dataset_id})" if others else ""
+    if not own.size:
+        raise DataError(
+            f"every episode of {episodes.dataset_id} is {also}: choose another --dataset or"
+            " --experts"
+        )
+    if len(own) < episodes.num_episodes:
+        left_out = episodes.num_episodes - len(own)
+        reporter.say(
+            f"left out {left_out} of {episodes.num_episodes} episodes of {episodes.dataset_id}:"
+            f" they are {also}"
+        )
+    return own
 
 
 def best_episodes(episodes: Episodes, fraction: float) -> Episodes:

@@ -1,5 +1,7 @@
 """Whole episodes as flat host arrays, and the checks every source of data passes."""
 
+import hashlib
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,6 +119,18 @@ def returns_to_go(episodes: Episodes) -> np.ndarray:
     for start, end in zip(episodes.offsets[:-1], episodes.offsets[1:], strict=True):
         result[start:end] = np.cumsum(rewards[start:end][::-1])[::-1]
     return result
+
+
+def episode_digests(episodes: Episodes) -> list[bytes]:
+    """A digest of the observations, actions and rewards of each episode."""
+    columns = (episodes.observations, episodes.actions, episodes.rewards)
+    digests = []
+    for start, end in itertools.pairwise(episodes.offsets):
+        digest = hashlib.sha256()
+        for column in columns:
+            digest.update(column[start:end].data)
+        digests.append(digest.digest())
+    return digests
 
 
 def check(episodes: Episodes) -> None:

@@ -12,6 +12,7 @@ from retrieve_rl.reframe.data import (
     check_ranges,
     evaluation_env,
     load_training_data,
+    not_among,
 )
 from retrieve_rl.reframe.windows import fit_normalizer
 
@@ -85,6 +86,43 @@ def test_held_out_steps_are_nobodys(load, seed):
     assert loaded.held_out.num_steps > 0
     held_out = {row.tobytes() for row in loaded.held_out.actions}
     assert held_out.isdisjoint(row.tobytes() for row in loaded.experts.actions)
+
+
+def join(first, second, make_episodes):
+    """The episodes of one, then those of the other."""
+    columns = ("observations", "actions", "rewards", "terminated")
+    joined = {name: np.concatenate([getattr(e, name) for e in (first, second)]) for name in columns}
+    return make_episodes([*first.lengths, *second.lengths], **joined)
+
+
+def test_what_the_experts_hold_leaves_the_data(load, make_episodes, capsys):
+    load, sets = load
+    alone = load()
+    assert "left_out" not in alone.inputs["dataset"]
+    medium, expert = sets["rrl/hopper/medium-v0"], sets["rrl/hopper/expert-v0"]
+    mixed = join(expert.select([3, 49]), medium, make_episodes)
+    sets["rrl/hopper/medium-v0"] = mixed
+    loaded = load()
+    for name in ("data", "experts", "held_out", "normalizer"):
+        for one, other in zip(getattr(loaded, name), getattr(alone, name), strict=True):
+            np.testing.assert_array_equal(one, other)
+    described = loaded.inputs["dataset"]
+    assert described["left_out"] == 2 and described["sha256"] == mixed.sha256
+    not_among(mixed, expert, Reporter())
+    assert "left out 2 of 14 episodes of rrl/test/tiny-v0" in capsys.readouterr().err
+    sets["rrl/hopper/medium-v0"] = expert.select([7, 9])
+    with pytest.raises(DataError, match="every episode of rrl/test/tiny-v0 is also in the experts"):
+        load()
+
+
+def test_one_set_as_data_and_experts_keeps_what_is_held_out_apart(load):
+    load, sets = load
+    sets["rrl/hopper/medium-v0"] = sets["rrl/hopper/expert-v0"]
+    loaded = load(data={"memory_from": "data", "num_experts": 2})
+    assert loaded.inputs["dataset"]["left_out"] == 5
+    held_out = {row.tobytes() for row in loaded.held_out.actions}
+    for table in (loaded.data, loaded.experts):
+        assert held_out.isdisjoint(row.tobytes() for row in table.actions)
 
 
 def test_more_experts_than_there_are(load):
