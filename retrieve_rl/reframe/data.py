@@ -80,7 +80,8 @@ def load_training_data(
                 f"data.num_experts = {len(best)} takes every episode of {kept.dataset_id}: ask for"
                 " fewer"
             )
-        source, drawn = kept, best
+        # The best of the kept are the best of all, in the same order.
+        source, drawn = loaded, own[highest_returns(everything, len(best))]
     experts = source.select(drawn)
     fitted_on = everything if config.data.normalizer == "data" else experts
     normalizer = fit_normalizer(fitted_on.observations)

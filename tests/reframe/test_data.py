@@ -108,6 +108,8 @@ def test_what_the_experts_hold_leaves_the_data(load, make_episodes, capsys):
             np.testing.assert_array_equal(one, other)
     described = loaded.inputs["dataset"]
     assert described["left_out"] == 2 and described["sha256"] == mixed.sha256
+    best = load(data={"memory_from": "data", "num_experts": 2}).inputs["experts"]["drawn"]
+    assert best == np.argsort(-mixed.returns, kind="stable")[:2].tolist()  # none is held out
     not_among(mixed, expert, Reporter())
     assert "left out 2 of 14 episodes of rrl/test/tiny-v0" in capsys.readouterr().err
     sets["rrl/hopper/medium-v0"] = expert.select([7, 9])
@@ -123,6 +125,20 @@ def test_one_set_as_data_and_experts_keeps_what_is_held_out_apart(load):
     held_out = {row.tobytes() for row in loaded.held_out.actions}
     for table in (loaded.data, loaded.experts):
         assert held_out.isdisjoint(row.tobytes() for row in table.actions)
+    drawn = loaded.inputs["experts"]["drawn"]
+    actions = sets["rrl/hopper/expert-v0"].select(drawn).actions
+    np.testing.assert_array_equal(loaded.experts.actions, actions)
+
+
+def test_the_best_of_a_part_are_described_by_the_whole(load):
+    load, sets = load
+    whole = sets["rrl/hopper/medium-v0"]
+    loaded = load(data={"memory_from": "data", "num_experts": 2, "top_fraction": 0.5})
+    for role in ("dataset", "experts"):
+        assert loaded.inputs[role]["sha256"] == whole.sha256
+    drawn = loaded.inputs["experts"]["drawn"]
+    np.testing.assert_array_equal(loaded.experts.actions, whole.select(drawn).actions)
+    assert len(np.unique(loaded.data.trajectories)) == 4
 
 
 def test_more_experts_than_there_are(load):
