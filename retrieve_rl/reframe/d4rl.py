@@ -17,8 +17,12 @@ from retrieve_rl.signals import StopRequest
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _ARRAYS_FILE = "episodes.npz"
 _COLUMNS = ("observations", "actions", "rewards", "offsets", "terminated")
-# D4RL's data was collected in physics that Gymnasium keeps as -v4.
-_ENV_IDS = {(11, 3): "Hopper-v4", (17, 6): "Walker2d-v4"}
+# D4RL's data was collected in physics that Gymnasium keeps as -v4. (Observation, action) widths ->
+# how a file's name begins -> id.
+_ENV_IDS = {
+    (11, 3): {"": "Hopper-v4"},
+    (17, 6): {"walker2d": "Walker2d-v4", "halfcheetah": "HalfCheetah-v4"},
+}
 
 
 def read_d4rl(path: Path, *, name: str | None = None) -> Episodes:
@@ -53,7 +57,7 @@ def read_d4rl(path: Path, *, name: str | None = None) -> Episodes:
     episodes = build_episodes(
         dataset_id=dataset_id,
         family="d4rl",
-        env_id=_ENV_IDS.get((observations.shape[1], arrays["actions"].shape[1]), ""),
+        env_id=_env_id(path, observations.shape[1], arrays["actions"].shape[1]),
         recipe=dataset_id,
         **{key: array[:kept] for key, array in arrays.items()},
         offsets=np.concatenate(([0], ends + 1)),
@@ -62,6 +66,12 @@ def read_d4rl(path: Path, *, name: str | None = None) -> Episodes:
     )
     check(episodes)
     return episodes
+
+
+def _env_id(path: Path, observation_dim: int, action_dim: int) -> str:
+    known = _ENV_IDS.get((observation_dim, action_dim), {})
+    name = path.name.lower()
+    return next((found for begin, found in known.items() if name.startswith(begin)), "")
 
 
 def default_name(path: Path) -> str:

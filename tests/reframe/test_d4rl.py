@@ -8,6 +8,7 @@ from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe import datasets
 from retrieve_rl.reframe.d4rl import default_name
+from retrieve_rl.reframe.data import evaluation_env
 
 SILENT = Reporter(verbosity=-1)
 KEYS = ("observations", "actions", "rewards", "terminals", "timeouts")
@@ -54,6 +55,24 @@ def test_both_flags_end_episodes_and_the_cut_one_is_dropped(tmp_path):
 def test_other_widths_are_an_unknown_environment(tmp_path):
     path = write(tmp_path / "x.h5", observations=np.zeros((10, 4)))
     assert datasets.load(str(path), SILENT).env_id == ""
+
+
+@pytest.mark.parametrize(
+    "name, env_id, own, other",
+    [
+        ("walker2d_medium-v2", "Walker2d-v4", "Walker2d-v5", "HalfCheetah-v5"),
+        ("HalfCheetah_medium-v2", "HalfCheetah-v4", "HalfCheetah-v5", "Walker2d-v5"),
+        ("mine", "", "HalfCheetah-v5", None),
+    ],
+)
+def test_robots_of_the_same_widths_are_told_by_the_name(tmp_path, tiny, name, env_id, own, other):
+    wide = {"observations": np.zeros((10, 17)), "actions": np.zeros((10, 6))}
+    episodes = datasets.load(str(write(tmp_path / f"{name}.hdf5", **wide)), SILENT)
+    assert episodes.env_id == env_id
+    assert evaluation_env(tiny(env={"id": own}), episodes) == own.replace("-v5", "-v4")
+    if other is not None:
+        with pytest.raises(DataError, match=f"was made in {env_id}"):
+            evaluation_env(tiny(env={"id": other}), episodes)
 
 
 def test_import_keeps_a_copy_that_loads_by_id(tmp_path, root):
