@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from retrieve_rl.retrieval.neighbors import product
 from retrieve_rl.retrieval.scann_config import COMPARED_LEAVES, LISTED_LEAVES, NUM_GROUPS
 from retrieve_rl.types import Array
 
@@ -197,7 +198,7 @@ def _ready(centers: Float[np.ndarray, "C D"], origin: Float[np.ndarray, " D"]) -
 
 def _nearest_center(centers: Centers, keys: Float[Array, "Q D"]) -> Int[Array, " Q"]:
     """The number of the center nearest to each key: first its score block, then which of it."""
-    scores = 2.0 * (keys - centers.origin) @ centers.offsets.T - centers.norms
+    scores = product(2.0 * (keys - centers.origin), centers.offsets.T) - centers.norms
     blocks = scores.reshape(len(keys), -1, _SCORE_BLOCK)
     block = first_best(jnp.max(blocks, axis=2))
     within = jnp.take_along_axis(blocks, block[:, None, None], axis=1)[:, 0]

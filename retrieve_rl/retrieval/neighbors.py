@@ -150,6 +150,12 @@ def gather(values: Float[Array, "N ..."], neighbors: Neighbors) -> Float[Array, 
     return jnp.where(present.reshape(*present.shape, *(1 for _ in values.shape[1:])), rows, 0)
 
 
+def product(first: Float[Array, "M K"], second: Float[Array, "K N"]) -> Float[Array, "M N"]:
+    """The matrix product in float32 on every device: a GPU's default is TF32, whose rounding
+    chooses other neighbors."""
+    return jnp.matmul(first, second, precision=jax.lax.Precision.HIGHEST)
+
+
 def _amid(keys: Float[Array, "N D"]) -> Float[Array, " D"]:
     """The median of each column, over some of the rows: near most keys whatever a few are like.
 
@@ -194,7 +200,7 @@ def _best_of_tiles(
     augmented = jnp.concatenate([2.0 * centered, -jnp.ones((batch, 1))], axis=-1)
 
     def best(keys: Float[Array, "R D+1"], groups: Int[Array, "M W T"]) -> Float[Array, "B M W"]:
-        scores = (augmented @ keys.T).reshape(batch, -1, _TILE_ROWS, num_tiles)
+        scores = product(augmented, keys.T).reshape(batch, -1, _TILE_ROWS, num_tiles)
         if hidden.shape[1]:
             turned = groups.swapaxes(1, 2)
             scores = jnp.where(

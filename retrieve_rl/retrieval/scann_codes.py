@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 
 from retrieve_rl.retrieval.inner_product import NORM_DIMS
 from retrieve_rl.retrieval.leaves import first_best, in_blocks, leaves_of, padded
+from retrieve_rl.retrieval.neighbors import product
 from retrieve_rl.retrieval.row_files import RowType
 from retrieve_rl.retrieval.scann_config import CODEWORDS, Reorder, ScannParameters
 from retrieve_rl.retrieval.scann_learning import NORM_DIVISORS, Learned
@@ -66,7 +67,7 @@ def _residual_codes(learned: Learned) -> Callable[[Array, Array], Array]:
         residuals = keys - centers
         codes = nearest_codewords(residuals)
         chosen = codes[:, None, :] == jnp.arange(CODEWORDS)[:, None]
-        coded = chosen.reshape(len(keys), -1).astype(keys.dtype) @ words
+        coded = product(chosen.reshape(len(keys), -1).astype(keys.dtype), words)
         norms = -0.5 * jnp.sum(residuals**2, axis=1) - jnp.sum(centers * coded, axis=1)
         return jnp.concatenate([_norm_codes(learned.norm_levels, norms), codes], axis=1)
 
@@ -129,7 +130,7 @@ def _nearest_codewords(codewords: Float[Array, "W M D"]) -> Callable[[Array], Ar
     weights = 2.0 * from_origin.reshape(-1, codewords.shape[-1]).T  # [D, W M]
 
     def choose(keys: Float[Array, "Q D"]) -> Int[Array, "Q M"]:
-        scores = ((keys - origin) @ weights).reshape(len(keys), *norms.shape) - norms
+        scores = product(keys - origin, weights).reshape(len(keys), *norms.shape) - norms
         return first_best(scores)
 
     return choose

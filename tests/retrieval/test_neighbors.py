@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retrieve_rl.retrieval.leaves import leaves_of, make_leaves, padded
 from retrieve_rl.retrieval.neighbors import (
     NO_GROUP,
     Neighbors,
@@ -60,6 +61,22 @@ def test_points_worked_by_hand():
     indices, distances = found(LINE, [[3.2], [10.0]], 2)
     np.testing.assert_array_equal(indices, [[2, 3], [1, 3]])
     np.testing.assert_allclose(distances, [[0.04, 0.64], [0.0, 36.0]], rtol=1e-5, atol=1e-7)
+
+
+def products(lowered):
+    return [line for line in lowered.as_text().splitlines() if "dot_general" in line]
+
+
+def test_no_device_rounds_what_decides_neighbors():
+    """A GPU would multiply in TF32."""
+    keys = jnp.zeros((5000, 4))
+    lowered = [
+        COMPILED.lower(keys, keys[:3], num_neighbors=2),
+        leaves_of.lower(make_leaves(np.eye(40, 4, dtype=np.float32), 4), padded(keys)),
+    ]
+    found = [products(one) for one in lowered]
+    assert all(found)
+    assert all("precision = [HIGHEST, HIGHEST]" in line for one in found for line in one)
 
 
 def test_fewer_keys_than_asked_for():
