@@ -39,6 +39,12 @@ class EnvConfig(Strict):
         given = [self.score_min is not None, self.score_max is not None, self.score_table != ""]
         if any(given) and not all(given):
             raise ValueError("env.score_table, env.score_min and env.score_max go together")
+        if self.score_min is not None and self.score_max is not None:
+            if self.score_max <= self.score_min:
+                raise ValueError(
+                    f"env.score_max {self.score_max:g} must lie above env.score_min"
+                    f" {self.score_min:g}"
+                )
         return self
 
 

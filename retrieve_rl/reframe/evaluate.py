@@ -20,7 +20,7 @@ from retrieve_rl.reframe.policy import (
 )
 from retrieve_rl.reframe.probe import distance_to_expert
 from retrieve_rl.reframe.report import Evaluation, make_result
-from retrieve_rl.reframe.rollout import Answer, Rollouts, rollout
+from retrieve_rl.reframe.rollout import Answer, Rollouts, check_environment, rollout
 from retrieve_rl.reframe.windows import Window
 from retrieve_rl.results import Run, RunResult, read_result
 from retrieve_rl.statistics import bootstrap_interval
@@ -99,6 +99,7 @@ def evaluate(config: ReframeConfig, run: Run, *, trained: Path) -> RunResult:
     """
     began = time.perf_counter()
     data = load_training_data(config, run.reporter, run.stop)
+    check_environment(data.env_id, data.observation_dim, data.action_dim)
     policy = trained_policy(config, trained, data, run)
     timings = {"prepare_seconds": time.perf_counter() - began}
     training = {"steps": config.train.steps, "parameters": count_parameters(policy.params)}

@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 from jaxtyping import Float
 
-from retrieve_rl.errors import MissingDependencyError
+from retrieve_rl.errors import DataError, MissingDependencyError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe.windows import Normalizer, Window
 from retrieve_rl.signals import StopRequest
@@ -87,8 +87,25 @@ def make_environments(env_id: str, count: int) -> list[gymnasium.Env]:
     """Raises MissingDependencyError where gymnasium has no such environment."""
     try:
         return [gymnasium.make(env_id, disable_env_checker=True) for _ in range(count)]
-    except gymnasium.error.Error as error:
+    except (gymnasium.error.Error, ImportError) as error:
         raise MissingDependencyError(f"environment {env_id} cannot be made: {error}") from None
+
+
+def check_environment(env_id: str, observation_dim: int, action_dim: int) -> None:
+    """Refuses, before anything is trained, an environment that the data's widths do not fit.
+
+    Raises:
+      MissingDependencyError: as `make_environments`.
+      DataError: its observations or actions are no vectors of these widths.
+    """
+    (env,) = make_environments(env_id, 1)
+    found = (env.observation_space.shape, env.action_space.shape)
+    env.close()
+    if found != ((observation_dim,), (action_dim,)):
+        raise DataError(
+            f"{env_id} has observations of shape {found[0]} and actions of shape {found[1]}, the"
+            f" data ({observation_dim},) and ({action_dim},): choose another --task or --dataset"
+        )
 
 
 def rollout(

@@ -27,6 +27,7 @@ from retrieve_rl.reframe.policy import (
 )
 from retrieve_rl.reframe.recall import HiddenGroups, hide_own_trajectory, recall_table
 from retrieve_rl.reframe.report import make_result
+from retrieve_rl.reframe.rollout import check_environment
 from retrieve_rl.reframe.windows import (
     Counts,
     StepTable,
@@ -243,6 +244,7 @@ def train_policy(config: ReframeConfig, run: Run) -> RunResult:
     check_divides(run.devices, config.train.batch_size)
     began = time.perf_counter()
     data = load_training_data(config, run.reporter, run.stop)
+    check_environment(data.env_id, data.observation_dim, data.action_dim)
     memory = memories.make_or_open(config, data, run) if config.retrieves else None
     prepared = time.perf_counter()
     policy, metrics = fit(config, data, memory, run)

@@ -99,6 +99,7 @@ def test_only_bundled_sets_have_a_short_version():
         ("train.steps=nan", "train.steps"),
         ("optimizer.learning_rate=nan", "optimizer.learning_rate"),
         ("env.score_min=1.0", None),
+        ("env.score_max=-20.272305", "must lie above env.score_min"),
         ("env.score_table=''", "go together"),
         ("data.expert_share=1.1", "data.expert_share"),
         ("retrieval.source=nobody", "retrieval.source"),

@@ -4,9 +4,9 @@ import gymnasium
 import numpy as np
 import pytest
 
-from retrieve_rl.errors import Interrupted, MissingDependencyError
+from retrieve_rl.errors import DataError, Interrupted, MissingDependencyError
 from retrieve_rl.progress import Reporter
-from retrieve_rl.reframe.rollout import Answer, rollout
+from retrieve_rl.reframe.rollout import Answer, check_environment, rollout
 from retrieve_rl.reframe.windows import Normalizer
 from retrieve_rl.signals import StopRequest
 
@@ -165,6 +165,18 @@ def test_episodes_do_not_depend_on_their_company(go):
 def test_a_stop_ends_the_rollout(go):
     with pytest.raises(Interrupted):
         go([50], stop=StopRequest(15))
+
+
+def test_an_environment_of_a_package_that_is_not_there():
+    with pytest.raises(MissingDependencyError, match="nowhere:Env-v0 cannot be made"):
+        check_environment("nowhere:Env-v0", 2, 2)
+
+
+def test_an_environment_that_the_data_does_not_fit(env_id):
+    check_environment(env_id, 2, 2)
+    for widths in ((3, 2), (2, 3)):
+        with pytest.raises(DataError, match="observations of shape .2,. and actions of shape .2,."):
+            check_environment(env_id, *widths)
 
 
 def test_an_environment_that_is_not_there():

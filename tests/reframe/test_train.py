@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from retrieve_rl import artifacts
-from retrieve_rl.errors import Interrupted
+from retrieve_rl.errors import DataError, Interrupted
 from retrieve_rl.reframe import train
 from retrieve_rl.reframe.config import resolve
 from retrieve_rl.reframe.data import load_training_data
@@ -301,6 +301,16 @@ def test_a_number_too_large_in_the_data_is_noticed(tiny, make_data, make_run):
     data = dataclasses.replace(data, data=data.data._replace(actions=actions))
     with pytest.raises(NonFiniteLossError):
         train.fit(tiny(backbone="mlp", retrieval={"source": "none"}), data, None, make_run())
+
+
+def test_an_environment_that_the_data_does_not_fit_is_told_before_training(
+    tiny, make_data, make_run, monkeypatch
+):
+    monkeypatch.setattr(train, "load_training_data", lambda *options: make_data())
+    run = make_run("a")
+    with pytest.raises(DataError, match="Hopper-v5 has observations of shape .11,.*data .3,."):
+        train.train_policy(tiny(), run)
+    assert not list(run.folder.iterdir()) and not (run.root / "memories").exists()
 
 
 def test_the_same_seed_twice_is_the_same_result(short_data, make_run, tmp_path):
