@@ -7,7 +7,7 @@ from typing import Any
 from retrieve_rl import artifacts
 from retrieve_rl.config import settings_of
 from retrieve_rl.errors import DataError
-from retrieve_rl.reframe.config import ReframeConfig
+from retrieve_rl.reframe.config import EnvConfig, ReframeConfig
 from retrieve_rl.reframe.d4rl import copy_path
 from retrieve_rl.reframe.datasets import FILE_ENDINGS
 from retrieve_rl.reframe.recipes import find_recipe
@@ -40,12 +40,12 @@ def judged_on(settings: Mapping[str, Any], seed: int, measure: str) -> dict[str,
     program's, D4RL's, Minari's or a file's are different benchmarks."""
     del seed, measure
     settings = settings.get("trained", settings)
-    env = settings.get("env", {})
+    env = {**EnvConfig().model_dump(mode="json"), **settings.get("env", {})}
     dataset = settings["data"]["dataset"]
     of_file = dataset.startswith(_FILE) or dataset.endswith(FILE_ENDINGS)
     return {
         "family of the data": "file" if of_file else dataset.partition("/")[0],
-        **{f"env.{name}": env[name] for name in _OF_EPISODE if name in env},
+        **{f"env.{name}": env[name] for name in _OF_EPISODE},
     }
 
 

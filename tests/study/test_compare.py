@@ -102,4 +102,18 @@ def test_families_of_data_are_other_benchmarks():
     judged = of_reframe(
         {"data": {"dataset": "rrl/x"}, "env": {"id": "Hopper-v5", "target_return": 9}}, 0, ""
     )
-    assert judged == {"family of the data": "rrl", "env.id": "Hopper-v5"}
+    assert judged == {
+        "family of the data": "rrl",
+        "env.id": "Hopper-v5",
+        "env.max_steps": 1000,
+        "env.score_table": "",
+    }
+
+
+def test_what_a_cell_leaves_out_is_at_its_default():
+    """Of two cells one names its environment, for the other's is the default."""
+    for changed in ({"id": "Walker2d-v5"}, {"max_steps": 500}, {"score_table": "t"}):
+        env = [{}, changed]
+        judged = [of_reframe({"data": {"dataset": "rrl/x"}, "env": one}, 0, "") for one in env]
+        with pytest.raises(DataError, match="do not belong into one table: env"):
+            compare(*(compared([1.0] * 3, judged_on=one) for one in judged))
