@@ -89,7 +89,8 @@ class AssociativeMemoryBuffer(NamedTuple):
       center: mean of the rows' observations, per dimension.
       spread: their standard deviation; with `center` the expert's own standardization.
       distance_scale: median squared distance of a query at an expert step to its nearest key from
-        another episode; distances are read relative to it.
+        another episode, or, of one episode, from another tenth of it; distances are read relative
+        to it.
     """
 
     keys: Float[Array, "N D"]

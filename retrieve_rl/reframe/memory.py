@@ -181,7 +181,8 @@ def distance_scale(keys: np.ndarray, queries: np.ndarray, trajectories: np.ndarr
     """Median squared distance from an expert step's query to its nearest key of another episode.
 
     Measured on up to 1,000 steps spread evenly. With one episode there is no other: then the
-    nearest key of the same episode at least a tenth of the keys away in time stands in.
+    nearest key outside the step's own tenth of the episode stands in, which may lie just beyond
+    its border.
     """
     rows = np.unique(np.linspace(0, len(keys) - 1, min(1000, len(keys))).astype(int))
     groups = trajectories
