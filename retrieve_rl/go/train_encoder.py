@@ -171,6 +171,7 @@ def _train(
         steps_at_once=_STEPS_AT_ONCE,
         checkpoint_every=settings.checkpoint_every,
         step_fn=step_fn,
+        rate_key="encoder.learning_rate",
         save=save,
     )
     return state, paths[-1]

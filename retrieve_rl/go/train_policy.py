@@ -126,6 +126,7 @@ def fit(
         steps_at_once=_STEPS_AT_ONCE,
         checkpoint_every=config.train.checkpoint_every,
         step_fn=step_fn,
+        rate_key="train.learning_rate",
         save=save,
     )
     return TrainedPolicy(config, graphdef, state.params, scale), metrics

@@ -165,6 +165,7 @@ def train_autoencoder(config: ReframeConfig, data: TrainingData, run: Run) -> Au
             total_steps=config.memory.steps,
             steps_at_once=_STEPS_AT_ONCE,
             step_fn=lambda state, num_steps: step_fn(state, num_steps, experts),
+            rate_key="memory.learning_rate",
         ):
             advance(int(state.step))
             run.stop.raise_if_requested("the memory is made anew next time")

@@ -199,6 +199,7 @@ def fit(
         steps_at_once=_STEPS_AT_ONCE,
         checkpoint_every=config.train.checkpoint_every,
         step_fn=step_fn,
+        rate_key="optimizer.learning_rate",
         save=partial(save, config, data, memory, run.folder),
     )
     return TrainedPolicy(config, graphdef, state.params, memory), metrics

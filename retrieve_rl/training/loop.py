@@ -15,9 +15,12 @@ class NonFiniteLossError(UsageError):
 
 
 def train(
-    state: TrainState, *, total_steps: int, steps_at_once: int, step_fn: StepFn
+    state: TrainState, *, total_steps: int, steps_at_once: int, step_fn: StepFn, rate_key: str
 ) -> Iterator[tuple[TrainState, dict[str, float]]]:
     """Yields the state and the mean metrics after every `steps_at_once` steps, up to `total_steps`.
+
+    Args:
+      rate_key: the config key of the learning rate.
 
     Raises:
       NonFiniteLossError: in the last `steps_at_once` steps; the state they led to is not yielded.
@@ -29,7 +32,7 @@ def train(
         if not numbers.pop("finite"):
             raise NonFiniteLossError(
                 f"the loss became infinite or NaN between steps {step} and {int(state.step)}:"
-                " lower optimizer.learning_rate, or look at the data with `rrl data stats`"
+                f" lower {rate_key}, or look for extreme values in the data"
             )
         step = int(state.step)
         yield state, numbers

@@ -27,9 +27,13 @@ def train_in_run(
     steps_at_once: int,
     checkpoint_every: int,
     step_fn: StepFn,
+    rate_key: str,
     save: SaveFn,
 ) -> tuple[TrainState, dict[str, float]]:
     """Trains from `start`, whose metrics are given, to `total_steps`; returns both at the end.
+
+    Args:
+      rate_key: the config key of the learning rate.
 
     Raises:
       NonFiniteLossError: the last good checkpoint is kept.
@@ -38,7 +42,11 @@ def train_in_run(
     state, saved, since = start, int(start.step), time.perf_counter()
     with run.reporter.track(title, total_steps, start=saved) as advance:
         for state, metrics in train(
-            start, total_steps=total_steps, steps_at_once=steps_at_once, step_fn=step_fn
+            start,
+            total_steps=total_steps,
+            steps_at_once=steps_at_once,
+            step_fn=step_fn,
+            rate_key=rate_key,
         ):
             step = int(state.step)
             log_metrics(run.folder, step, metrics)

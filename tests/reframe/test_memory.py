@@ -11,6 +11,7 @@ from flax import nnx
 from retrieve_rl.errors import DataError, Interrupted, UsageError
 from retrieve_rl.reframe import memory as memories
 from retrieve_rl.reframe.memory import distance_scale, make_or_open, memory_folder
+from retrieve_rl.training.loop import NonFiniteLossError
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +164,11 @@ def test_a_stop_leaves_no_memory(config, data, make_run):
     with pytest.raises(Interrupted, match="stopped by SIGTERM"):
         make_or_open(config, data, run)
     assert not memory_folder(config, data, run.root).exists()
+
+
+def test_a_loss_that_is_no_number_names_the_rate_of_this_stage(tiny, data, make_run):
+    with pytest.raises(NonFiniteLossError, match="lower memory.learning_rate"):
+        make_or_open(tiny(memory={"learning_rate": 1e30}), data, make_run())
 
 
 def test_the_distance_scale_is_measured_across_episodes():

@@ -24,7 +24,8 @@ class Steps:
 
 def run(steps, start=0, total=7, at_once=3):
     state = TrainState(None, None, jnp.int32(start))
-    return train(state, total_steps=total, steps_at_once=at_once, step_fn=steps)
+    options = {"total_steps": total, "steps_at_once": at_once, "rate_key": "own.learning_rate"}
+    return train(state, step_fn=steps, **options)
 
 
 @pytest.mark.parametrize("start, asked", [(0, [3, 3, 1]), (3, [3, 1]), (5, [2]), (7, []), (9, [])])
@@ -46,5 +47,5 @@ def test_nothing_runs_ahead_of_the_caller():
 def test_a_loss_that_is_no_number_stops_before_its_state_is_seen():
     loop = run(Steps(bad_from=4))
     assert int(next(loop)[0].step) == 3
-    with pytest.raises(NonFiniteLossError, match="between steps 3 and 6.*learning_rate"):
+    with pytest.raises(NonFiniteLossError, match="between steps 3 and 6: lower own.learning_rate"):
         next(loop)

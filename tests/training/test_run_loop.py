@@ -34,6 +34,7 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_checkpoint(make_run):
             steps_at_once=2,
             checkpoint_every=2,
             step_fn=step_fn,
+            rate_key="learning_rate",
             save=save,
         )
     assert latest_checkpoint(run.folder / "checkpoints").name == "step-00000004"
@@ -51,6 +52,7 @@ def test_what_a_training_took_is_kept_over_its_processes(make_run):
 
     def go_on(start, end):
         options = {"title": "training", "steps_at_once": 2, "checkpoint_every": 2}
+        options["rate_key"] = "learning_rate"
         start = TrainState(None, None, jnp.int32(start))
         train_in_run(run, start, {}, total_steps=end, step_fn=step_fn, save=save, **options)
 
