@@ -211,7 +211,8 @@ def config_hash(config: ReframeConfig) -> str:
 
 
 def default_experts(dataset: str) -> str | None:
-    """The expert data of the same family as `dataset`; None where it must be named (a file)."""
+    """The expert data of the same family as `dataset`; None where it must be named: for a file, an
+    imported one, or a Minari data set of the user's own."""
     family, _, rest = dataset.partition("/")
     if family not in ("rrl", "mujoco") or not rest:
         return None
@@ -236,8 +237,8 @@ def resolve(
     """The config of a run: defaults, then task, preset and arm TOML, data options, `key=value`s.
 
     Raises:
-      UsageError: an unknown name or key, a bad value, or a file given as `dataset` without
-        `experts` of its own.
+      UsageError: an unknown name or key, a bad value, or a `dataset` of the user's own without
+        `experts`.
     """
     files = {
         "task": find("tasks", task),
@@ -249,7 +250,9 @@ def resolve(
     if dataset is not None:
         experts = experts or default_experts(dataset)
         if experts is None:
-            raise UsageError(f"--dataset {dataset} is a file: name its expert data with --experts")
+            raise UsageError(
+                f"--dataset {dataset} has no expert data of its own: name some with --experts"
+            )
         layers.append({"data": {"dataset": dataset}})
     if experts is not None:
         layers.append({"data": {"experts": experts}})

@@ -165,7 +165,7 @@ def rollout(
             closeness += float(np.asarray(answer.closeness)[alive].sum())
             taken += len(alive)
             advance(step + 1)
-            stop.raise_if_requested("the policy's last checkpoint")
+            stop.raise_if_requested("the trained policy is kept: run again to evaluate it")
         advance(max_steps)
     for outcome in outcomes:
         if outcome["status"] == "running":

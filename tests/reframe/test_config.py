@@ -76,8 +76,9 @@ def test_named_data_wins_over_the_task():
     assert config.data.experts_id == "mujoco/hopper/expert-v0"
     config = resolve("hopper-medium", dataset="a.hdf5", experts="b.hdf5", preset="smoke")
     assert (config.data.dataset_id, config.data.experts_id) == ("a.hdf5", "b.hdf5")
-    with pytest.raises(UsageError, match="--experts"):
-        resolve("hopper-medium", dataset="a.hdf5")
+    for own in ("a.hdf5", "d4rl/mine", "mine-v0"):
+        with pytest.raises(UsageError, match=f"--dataset {own} has no expert data.*--experts"):
+            resolve("hopper-medium", dataset=own)
     assert default_experts("rrl/walker2d/medium-v0") == "rrl/walker2d/expert-v0"
     assert default_experts("somewhere/a.hdf5") is None
 

@@ -163,7 +163,7 @@ def test_episodes_do_not_depend_on_their_company(go):
 
 
 def test_a_stop_ends_the_rollout(go):
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted, match="SIGTERM; the trained policy is kept: run again"):
         go([50], stop=StopRequest(15))
 
 
