@@ -16,7 +16,7 @@ from retrieve_rl.signals import StopRequest
 
 
 class Answer(NamedTuple):
-    """What a policy says for one step of E episodes; the last three are zero without a memory."""
+    """What a policy says for one step of E episodes; the last two are zero without a memory."""
 
     actions: Float[np.ndarray, "E A"]
     gate: Float[np.ndarray, " E"]
@@ -36,7 +36,6 @@ class Rollouts:
       gate: mean opening of the correction over all steps.
       closeness: mean closeness of the nearest neighbor over all steps.
       seconds_acting: time in the policy.
-      seconds_stepping: time in the environments.
       steps: environment steps taken.
     """
 
@@ -44,7 +43,6 @@ class Rollouts:
     gate: float
     closeness: float
     seconds_acting: float
-    seconds_stepping: float
     steps: int
 
 
@@ -138,7 +136,7 @@ def rollout(
         {"seed": seed, "return_raw": 0.0, "length": 0, "terminated": False, "status": "running"}
         for seed in seeds
     ]
-    acting = stepping = gate = closeness = 0.0
+    acting = gate = closeness = 0.0
     taken = 0
     with reporter.track(f"{len(seeds)} episodes", max_steps) as advance:
         for step in range(max_steps):
@@ -153,14 +151,12 @@ def rollout(
             acting += time.perf_counter() - began
             actions = np.clip(np.asarray(answer.actions), -1.0, 1.0)
             history.actions[:, column] = actions
-            began = time.perf_counter()
             for i in alive:
                 observation, reward, terminated, truncated, _ = environments[i].step(actions[i])
                 _record(outcomes[i], observation, float(reward), terminated, truncated)
                 if outcomes[i]["status"] != "non_finite":
                     observations[i] = observation
                     remaining[i] -= float(reward)
-            stepping += time.perf_counter() - began
             gate += float(np.asarray(answer.gate)[alive].sum())
             closeness += float(np.asarray(answer.closeness)[alive].sum())
             taken += len(alive)
@@ -172,7 +168,7 @@ def rollout(
             outcome["status"] = "ok"
     for env in environments:
         env.close()
-    return Rollouts(outcomes, gate / taken, closeness / taken, acting, stepping, taken)
+    return Rollouts(outcomes, gate / taken, closeness / taken, acting, taken)
 
 
 def _record(
