@@ -1,6 +1,4 @@
-"""A stack of linear layers with an activation between them."""
-
-from collections.abc import Callable
+"""A stack of linear layers with ReLU between them."""
 
 from flax import nnx
 from jaxtyping import Float
@@ -9,16 +7,9 @@ from retrieve_rl.types import Array
 
 
 class Mlp(nnx.Module):
-    """Linear layers of the given widths; the activation after each but the last."""
+    """Linear layers of the given widths; ReLU after each but the last."""
 
-    def __init__(
-        self,
-        widths: tuple[int, ...],
-        *,
-        activation: Callable[[Array], Array] = nnx.relu,
-        rngs: nnx.Rngs,
-    ) -> None:
-        self.activation = activation
+    def __init__(self, widths: tuple[int, ...], *, rngs: nnx.Rngs) -> None:
         self.layers = nnx.List(
             [
                 nnx.Linear(fan_in, fan_out, rngs=rngs)
@@ -28,5 +19,5 @@ class Mlp(nnx.Module):
 
     def __call__(self, x: Float[Array, "... I"]) -> Float[Array, "... O"]:
         for layer in self.layers[:-1]:
-            x = self.activation(layer(x))
+            x = nnx.relu(layer(x))
         return self.layers[-1](x)
