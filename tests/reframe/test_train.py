@@ -222,14 +222,22 @@ def test_a_killed_run_forgets_what_came_after_its_checkpoint(prepared, make_run,
     assert log.read_text() == (whole.folder / "metrics.jsonl").read_text()
 
 
-def test_a_damaged_checkpoint_starts_from_the_one_before(prepared, make_run):
+def test_a_damaged_checkpoint_starts_from_the_one_before(prepared, make_run, monkeypatch):
     run = make_run("a")
     train.fit(*prepared, run)
     expected = state_arrays(run)
     newest = latest_checkpoint(run.folder / "checkpoints")
     assert newest.name == "step-00000004"
     (newest / "state.npz").write_bytes(b"")
+    started, real = [], train.train_in_run
+
+    def train_in_run(run, start, *rest, **options):
+        started.append(int(start.step))
+        return real(run, start, *rest, **options)
+
+    monkeypatch.setattr(train, "train_in_run", train_in_run)
     train.fit(*prepared, run)
+    assert started == [2]
     found = state_arrays(run)
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
 
