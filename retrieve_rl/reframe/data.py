@@ -114,13 +114,13 @@ def inputs_at_hand(config: ReframeConfig) -> dict[str, dict[str, str]]:
 
 
 def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between the inputs of two runs, of all that is known of both."""
+    """What is known now of the inputs and was another in those of a result, as text."""
     both = [(role, then[role], now[role]) for role in ("dataset", "experts")]
     return [
-        f"the {fact} of its {role} is {str(before[fact])[:40]}, now {str(after[fact])[:40]}"
+        f"the {fact} of its {role} is {str(before.get(fact))[:40]}, now {str(after[fact])[:40]}"
         for role, before, after in both
-        for fact in sorted(before.keys() & after.keys())
-        if before[fact] != after[fact]
+        for fact in sorted(after)
+        if before.get(fact) != after[fact] and (fact in before or fact != "file_sha256")
     ]
 
 

@@ -117,6 +117,24 @@ def test_what_the_experts_hold_leaves_the_data(load, make_episodes, capsys):
         load()
 
 
+def test_changes_are_told_of_what_is_known():
+    then = {"dataset": {"sha256": "a" * 64, "steps": 9}, "experts": {"recipe": "e@1"}}
+    assert training_data.changes(then, then) == []
+    assert (
+        training_data.changes(
+            then, {"dataset": {}, "experts": {"file_sha256": "of an older version"}}
+        )
+        == []
+    )
+    now = {"dataset": {"sha256": "b" * 64, "left_out": 2}, "experts": {"recipe": "e@2"}}
+    told = training_data.changes(then, now)
+    assert told == [
+        "the left_out of its dataset is None, now 2",
+        f"the sha256 of its dataset is {'a' * 40}, now {'b' * 40}",
+        "the recipe of its experts is e@1, now e@2",
+    ]
+
+
 def test_one_set_as_data_and_experts_keeps_what_is_held_out_apart(load):
     load, sets = load
     sets["rrl/hopper/medium-v0"] = sets["rrl/hopper/expert-v0"]
