@@ -23,6 +23,10 @@ from retrieve_rl.study.intervals import (
 Summary = dict[str, Any]
 UNCHANGED = "as the arm"
 """The row of an arm whose grid varies in other rows."""
+_COUNTS = "endings"
+"""The condition whose measures count games: a match that lacks one has none of that kind."""
+_NEVER = {"mean": 0.0, "low": None, "high": None}
+_UNKNOWN = {"mean": None, "low": None, "high": None}
 _Row = tuple[str, str]
 """An arm and its varied values."""
 _Group = dict[int, CellResult]
@@ -187,19 +191,20 @@ def _numbers(group: _Group) -> dict[str, Any]:
 
 
 def _conditions(results: list[CellResult]) -> dict[str, dict[str, Any]]:
-    """condition -> measure -> mean over seeds; one seed keeps its own interval."""
+    """condition -> measure -> mean over the seeds that have it; one seed keeps its own interval."""
     told: dict[str, dict[str, Any]] = {}
-    for name in results[0].conditions:
+    for name in dict.fromkeys(name for one in results for name in one.conditions):
         having = [one.conditions[name] for one in results if name in one.conditions]
-        for measure, own in having[0].items():
-            means = [one[measure]["mean"] for one in having]
-            known = [mean for mean in means if mean is not None]
+        lacking = _NEVER if name == _COUNTS else _UNKNOWN
+        for measure in dict.fromkeys(measure for measures in having for measure in measures):
+            all_found = [measures.get(measure, lacking) for measures in having]
+            known = [found for found in all_found if found["mean"] is not None]
             if not known:
                 continue
-            found = interval_of_means(known)
+            estimate = interval_of_means([found["mean"] for found in known])
             if len(known) == 1:
-                found = found._replace(low=own["low"], high=own["high"])
-            told.setdefault(name, {})[measure] = _interval(found)
+                estimate = estimate._replace(low=known[0]["low"], high=known[0]["high"])
+            told.setdefault(name, {})[measure] = _interval(estimate)
     return told
 
 

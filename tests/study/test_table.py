@@ -178,6 +178,30 @@ def test_conditions_are_over_seeds_and_one_seed_keeps_its_interval():
     assert none["conditions"] == {}
 
 
+def test_what_only_some_seeds_have_is_told_and_a_count_that_is_not_there_is_none():
+    def having(seed, **conditions):
+        told = {
+            condition: {
+                name: {"mean": mean, "low": None, "high": None} for name, mean in of.items()
+            }
+            for condition, of in conditions.items()
+        }
+        return ended([1.0], seed=seed, conditions=told)
+
+    first = having(0, endings={"resigned": 6.0, "void": 2.0}, cost={"seconds": 1.0})
+    second = having(1, endings={"resigned": 4.0, "passed": 8.0}, cost={"share": 0.5}, more={"x": 1})
+    (row,) = table(first, second)["t"].values()
+    means = {
+        condition: {name: found["mean"] for name, found in of.items()}
+        for condition, of in row["conditions"].items()
+    }
+    assert means == {
+        "endings": {"resigned": 5.0, "void": 1.0, "passed": 4.0},
+        "cost": {"seconds": 1.0, "share": 0.5},
+        "more": {"x": 1.0},
+    }
+
+
 def test_failed_cells_do_not_enter():
     failed = Ended(ended([1.0], arm="b").cell, None, "no")
     assert list(table(ended([1.0]), failed)["t"]) == ["a"]
