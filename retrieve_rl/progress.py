@@ -30,20 +30,23 @@ class Reporter:
     """Where a command's progress goes.
 
     Attributes:
-      verbosity: -1 silent, 0 normal, 1 also details.
+      verbosity: -1 silent, 0 normal, 1 also tracebacks.
       bars: draw bars; False prints lines.
+      traces: show tracebacks, however little else is told.
     """
 
     verbosity: int = 0
     bars: bool = False
+    traces: bool = False
 
     def say(self, message: str) -> None:
         if self.verbosity >= 0:
             print(message, file=sys.stderr, flush=True)
 
-    def detail(self, message: str) -> None:
-        if self.verbosity >= 1:
-            print(message, file=sys.stderr, flush=True)
+    def trace(self, text: str) -> None:
+        """Prints the traceback of an error that does not end the command."""
+        if self.traces or self.verbosity >= 1:
+            print(text, file=sys.stderr, flush=True)
 
     @contextmanager
     def track(self, title: str, total: int, *, start: int = 0) -> Iterator[Advance]:

@@ -21,11 +21,14 @@ def clock(monkeypatch):
     return clock
 
 
-@pytest.mark.parametrize("verbosity, lines", [(-1, []), (0, ["a"]), (1, ["a", "b"])])
-def test_verbosity(capsys, verbosity, lines):
-    reporter = Reporter(verbosity=verbosity)
+@pytest.mark.parametrize(
+    "verbosity, traces, lines",
+    [(-1, False, []), (0, False, ["a"]), (1, False, ["a", "b"]), (-1, True, ["b"])],
+)
+def test_verbosity(capsys, verbosity, traces, lines):
+    reporter = Reporter(verbosity=verbosity, traces=traces)
     reporter.say("a")
-    reporter.detail("b")
+    reporter.trace("b")
     out, err = capsys.readouterr()
     assert out == "" and err.splitlines() == lines
 

@@ -229,7 +229,8 @@ class Output:
         from retrieve_rl.progress import Reporter
 
         bars = sys.stderr.isatty() and not self.no_progress
-        return Reporter(verbosity=-1 if self.quiet else int(self.verbose), bars=bars)
+        verbosity = -1 if self.quiet else int(self.verbose)
+        return Reporter(verbosity=verbosity, bars=bars, traces=self.debug)
 
 
 def flat(command: Callable[..., None]) -> Callable[..., None]:

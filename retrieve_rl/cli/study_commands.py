@@ -129,6 +129,8 @@ def _print_report(report: "Mapping[str, Any]", output: Output) -> None:
     if output.as_json:
         print_json(report)
         return
+    from retrieve_rl.study.ablate import failed_cells
+
     for file in report["files"]:
         print(file)
     rows = list(_leaves(report["summary"], ()))
@@ -142,6 +144,8 @@ def _print_report(report: "Mapping[str, Any]", output: Output) -> None:
     print("95% intervals: " + "; ".join(sorted(filter(None, of))))
     for note in report["notes"]:
         print(note)
+    if failed := failed_cells(report):
+        print_table("failed cells; --debug shows their tracebacks", ("cell", "error"), failed)
 
 
 def _print_conditions(rows: "Sequence[tuple[tuple[str, ...], Mapping[str, Any]]]") -> None:

@@ -14,6 +14,7 @@ from retrieve_rl.report.page import Page, Section, Table
 from retrieve_rl.report.pictures import picture_of_study
 from retrieve_rl.report.side_by_side import side_by_side, verdicts_side_by_side
 from retrieve_rl.shown import interval_of, shown
+from retrieve_rl.study.ablate import failed_cells
 from retrieve_rl.study.design import StudyDesign, varied_as_text
 from retrieve_rl.study.table import arms_in_design_order, in_design_order
 
@@ -173,7 +174,7 @@ def _curves(cells: list[Mapping[str, Any]], root: Path) -> Section:
 
 
 def _failed(report: Mapping[str, Any]) -> Section:
-    rows = [(_label(cell), cell["error"]) for cell in report["cells"] if cell["status"] == "failed"]
+    rows = failed_cells(report)
     return Section("Failed cells", tables=[Table(("cell", "error"), rows)] if rows else [])
 
 
@@ -204,10 +205,6 @@ def _training_seconds(cell: Mapping[str, Any]) -> float:
 def _asked(report: Mapping[str, Any]) -> list[str]:
     """The words of the command; reports of before they were kept have the study and its preset."""
     return report.get("asked") or [report["name"], "--preset", report["preset"]]
-
-
-def _label(cell: Mapping[str, Any]) -> str:
-    return f"{cell['task']} {_row_of(cell)} seed={cell['seed']}"
 
 
 def _row_of(cell: Mapping[str, Any]) -> str:

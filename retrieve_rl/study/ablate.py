@@ -1,7 +1,7 @@
 """A study from its TOML to its report: what is missing is computed, the rest is read."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from retrieve_rl.study.cell_files import (
     default_folder,
     find_cell,
 )
-from retrieve_rl.study.design import Cell, StudyDesign, cells, load_design
+from retrieve_rl.study.design import Cell, StudyDesign, cells, label_of, load_design
 from retrieve_rl.study.execute import Ended, Workplace, run_apart, run_one_by_one
 from retrieve_rl.study.expected import ExpectedTime
 from retrieve_rl.study.figure import draw
@@ -156,14 +156,21 @@ def ablate(
     ran = (run_cells or run)(missing, place, expected, reporter, stop, prepare=prepare)
     ended = {one.cell.key: one for one in ran}
     told = [
-        Ended(cell, known[cell.key])
-        if cell.key in known
-        else Ended(cell, ended[cell.key].result, ended[cell.key].error)
+        Ended(cell, known[cell.key]) if cell.key in known else replace(ended[cell.key], cell=cell)
         for cell in grid
     ]
     name = Path(asked.name).stem
     report = {**_report(name, design, told, root), "asked": asked.words}
     return _write(report, design, out or root / "reports" / asked.report_name / "report.json")
+
+
+def failed_cells(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and errors of the cells that failed."""
+    return [
+        (label_of(cell["task"], cell["arm"], cell["settings"], cell["seed"]), cell["error"])
+        for cell in report["cells"]
+        if cell["status"] == "failed"
+    ]
 
 
 def _finished(grid: Sequence[Cell], folder: Path) -> dict[str, CellResult]:

@@ -128,8 +128,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        parts = (self.task, self.arm, self.varied, f"seed={self.seed}")
-        return " ".join(part for part in parts if part)
+        return label_of(self.task, self.arm, self.settings, self.seed)
 
     @property
     def varied(self) -> str:
@@ -146,6 +145,12 @@ class Cell:
     def key(self) -> str:
         """Hash of `identity`: the same on every machine."""
         return digest(self.identity)
+
+
+def label_of(task: str, arm: str, settings: Mapping[str, Any], seed: int) -> str:
+    """The name of a cell."""
+    parts = (task, arm, varied_as_text(settings), f"seed={seed}")
+    return " ".join(part for part in parts if part)
 
 
 def varied_as_text(settings: Mapping[str, Any]) -> str:

@@ -37,11 +37,17 @@ class Workplace:
 
 @dataclass(frozen=True)
 class Ended:
-    """A cell and its result, or why there is none."""
+    """A cell and its result, or why there is none.
+
+    Attributes:
+      error: in a line.
+      trace: the traceback, as text: the error may have been raised in another process.
+    """
 
     cell: Cell
     result: CellResult | None
     error: str | None = None
+    trace: str | None = None
 
 
 def run_one_by_one(
@@ -73,9 +79,16 @@ def run_one_by_one(
         if one.result is not None:
             expected.add(one.result)
         else:
-            reporter.say(f"failed: {cell.label}: {one.error}")
+            tell_failure(one, reporter)
         ended.append(one)
     return ended
+
+
+def tell_failure(one: Ended, reporter: Reporter) -> None:
+    """Says why a cell failed, and where to whoever asked for details."""
+    reporter.say(f"failed: {one.cell.label}: {one.error}")
+    if one.trace is not None:
+        reporter.trace(one.trace)
 
 
 def attempt(
@@ -109,10 +122,10 @@ def attempt(
     except Interrupted:
         raise
     except RrlError as error:
-        return Ended(cell, None, str(error))
+        return Ended(cell, None, str(error), traceback.format_exc())
     except Exception as error:
-        reporter.detail(traceback.format_exc())
-        return Ended(cell, None, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return Ended(cell, None, told, traceback.format_exc())
     return Ended(cell, result)
 
 
@@ -163,7 +176,7 @@ def run_apart(
             if one.result is not None:
                 expected.add(one.result)
             else:
-                reporter.say(f"failed: {cell.label}: {one.error}")
+                tell_failure(one, reporter)
             ended.append(one)
             tell()
     stop.raise_if_requested("finished cells are kept; the same command goes on from there")

@@ -15,7 +15,7 @@ from retrieve_rl.ray_extra import import_ray
 from retrieve_rl.signals import StopRequest
 from retrieve_rl.study.cell_files import cell_file, text_of
 from retrieve_rl.study.design import Cell
-from retrieve_rl.study.execute import Ended, Workplace, attempt
+from retrieve_rl.study.execute import Ended, Workplace, attempt, tell_failure
 from retrieve_rl.study.expected import ExpectedTime
 
 _LOST_WORKERS = 5
@@ -102,7 +102,7 @@ def _run(
                     artifacts.write_file(path, text_of(one.result))
                     expected.add(one.result)
                 else:
-                    reporter.say(f"failed: {cell.label}: {one.error}")
+                    tell_failure(one, reporter)
                 ended.append(one)
                 tell()
     for reference in running:

@@ -38,11 +38,13 @@ def test_a_study_hands_over_and_fails_with_its_cells(invoke, tmp_path, monkeypat
 
     def ablate(asked, paper_of, **options):
         given.update(options, asked=asked, paper_of=paper_of)
+        names = {"task": "hopper-medium", "arm": "bc-experts", "settings": {"k": 1}, "seed": 3}
+        failed = {**names, "status": "failed", "error": "out of luck"}
         numbers = {"mean": 1.0, "low": 0.0, "high": 2.0, "measure": "return_raw", "episodes": 2}
         return {
             "title": "T",
             "summary": {"hopper-medium": {"reframe": {**numbers, "interval": "of episodes"}}},
-            "cells": [{"status": "ok"}, {"status": "failed"}],
+            "cells": [{"status": "ok"}, failed],
             "notes": ["data differs"],
             "failed": 1,
             "files": ["report.json"],
@@ -52,7 +54,8 @@ def test_a_study_hands_over_and_fails_with_its_cells(invoke, tmp_path, monkeypat
     words = ["memory-size", "--seed", 3, "--set", "train.steps=2", "--runs", tmp_path, "--jobs", 2]
     ended = invoke("ablate", *words)
     assert ended.exit_code == 6 and "1 of 2 cells failed" in ended.stderr
-    for text in ("report.json", "hopper-medium reframe", "of episodes", "data differs"):
+    lost = "hopper-medium bc-experts k=1 seed=3   out of luck"
+    for text in ("report.json", "hopper-medium reframe", "of episodes", "data differs", lost):
         assert text in ended.stdout
     asked = given["asked"]
     assert (asked.name, asked.seed, asked.task) == ("memory-size", 3, None)

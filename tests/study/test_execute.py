@@ -59,6 +59,16 @@ def test_a_process_that_dies_is_a_failed_cell(go, capsys):
     assert "cells: 3/3, 2 failed" in told and "running: easy plain ends=killed seed=0" in told
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("reporter", [Reporter(verbosity=1), Reporter(verbosity=-1, traces=True)])
+def test_the_traceback_of_a_cell_is_shown_where_it_is_asked_for(go, capsys, jobs, reporter):
+    text = SMALL.replace('"plain", "ours"', '"plain"') + '[settings]\nends = "unexpectedly"'
+    for asked in (reporter, Reporter()):
+        assert go(text, jobs=jobs, reporter=asked)["failed"] == 1
+        told = capsys.readouterr().err
+        assert ('raise ValueError("two\\nlines")' in told) == (asked is reporter)
+
+
 def test_what_keeps_a_process_from_its_work_is_told(go, stub):
     report = go(SMALL, jobs=2, prepare=stub.no_device)
     assert {cell["error"] for cell in report["cells"]} == {"no such device"}
