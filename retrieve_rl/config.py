@@ -148,6 +148,17 @@ def validate(model: type[Model], values: Mapping[str, Any], *, source: str) -> M
     try:
         # Through JSON: strict validation of a parsed TOML would refuse a list for a tuple field.
         return model.model_validate_json(json.dumps(values))
+def dotted(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested tables as one, `{"train": {"steps": 100}}` as `{"train.steps": 100}`."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= dotted(value, f"{before}{name}.")
+        else:
+            flat[f"{before}{name}"] = value
+    return flat
+
+
     except ValidationError as error:
         raise UsageError(f"{source}: {_explain(model, error)}") from None
     except (TypeError, ValueError) as error:

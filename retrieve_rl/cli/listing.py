@@ -1,6 +1,6 @@
 """What there is: tasks, presets, arms, runs, metrics, artifacts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -184,9 +184,9 @@ def _describe_run(folder: Path) -> dict[str, Any]:
 
 def _condition(text: str) -> tuple[str, Any]:
     """ "data.num_experts=60" -> the dotted key and its value, as `--set` reads it."""
-    from retrieve_rl.config import parse_setting
+    from retrieve_rl.config import dotted, parse_setting
 
-    values = _flat(parse_setting(text))
+    values = dotted(parse_setting(text))
     if len(values) != 1:
         raise UsageError(f"--where {text!r} must name one value, as in --where seed=0")
     return next(iter(values.items()))
@@ -194,22 +194,13 @@ def _condition(text: str) -> tuple[str, Any]:
 
 def _config_values(file: Path) -> dict[str, Any]:
     """Dotted key -> value of a run's config; nothing where it cannot be read."""
+    from retrieve_rl.config import dotted
     from retrieve_rl.documents import read_json
 
     try:
-        return _flat(read_json(file))
+        return dotted(read_json(file))
     except DataError:
         return {}
-
-
-def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{before}{name}.")
-        else:
-            flat[f"{before}{name}"] = value
-    return flat
 
 
 def _description(file: Path) -> str:

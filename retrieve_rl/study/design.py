@@ -14,6 +14,7 @@ from retrieve_rl.config import (
     RunConfig,
     Strict,
     digest,
+    dotted,
     find,
     merge,
     named_files,
@@ -36,11 +37,20 @@ def _check_varied(name: str, values: Sequence[Any]) -> None:
 
 
 class Block(Strict):
+def _with_dotted_keys(block: Mapping[str, Any]) -> dict[str, Any]:
+    """With the keys of its tables dotted, also those that TOML reads as tables of tables."""
+    tables = {name: block[name] for name in ("grid", "settings") if name in block}
+    return {
+        **block,
+        **{name: dotted(of) for name, of in tables.items() if isinstance(of, Mapping)},
+    }
+
+
     """Arms and the grid they run over."""
 
     arms: list[str] = Field(min_length=1)
     grid: dict[str, list[Any]] = {}
-    """Dotted config key -> its values, as in `"data.num_experts" = [60, 30, 10]`."""
+    """Dotted config key -> its values, as in `data.num_experts = [60, 30, 10]`."""
     settings: dict[str, Any] = {}
     """Dotted config key -> its value in every cell of the block, where the study or an arm has
     another."""
@@ -52,6 +62,11 @@ class Block(Strict):
         return [dict(zip(self.grid, values, strict=True)) for values in products]
 
     @model_validator(mode="after")
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_are_dotted(cls, values: Any) -> Any:
+        return _with_dotted_keys(values) if isinstance(values, Mapping) else values
+
     def _every_cell_is_one(self) -> "Block":
         lists = {"arms": self.arms, **{f"grid {key}": found for key, found in self.grid.items()}}
         for name, values in lists.items():
@@ -171,7 +186,7 @@ def load_design(
     presets = named_files("presets").keys() | named_files("presets/go").keys()
     changes = {one: values.pop(one) for one in presets & values.keys()}
     chosen = preset or values.get("preset", StudyDesign.model_fields["preset"].default)
-    values = merge([values, changes.get(chosen, {})])
+    values = merge(map(_with_dotted_keys, (values, changes.get(chosen, {}))))
     if task is not None:
         values["tasks"] = [task]
     if preset is not None:
@@ -216,10 +231,14 @@ def _check_not_varied(design: StudyDesign, settings: Sequence[str]) -> None:
 
 
 def _check_names(design: StudyDesign, found: Sequence[Cell]) -> None:
-    """Two tasks' files with one stem would be one row of the table."""
+    """Two cells of one name would be one row of the table."""
     twice = [label for label, count in Counter(cell.label for cell in found).items() if count > 1]
     if twice:
-        raise UsageError(f"{design.title}: two cells are called {twice[0]}: rename a task's file")
+        raise UsageError(
+            f"{design.title}: two cells are called {twice[0]}: files of two tasks or arms have one"
+            " name, or an arm stands in two blocks that differ in settings alone; rename a file, or"
+            " give what differs a grid, as in grid = { key = [value] }"
+        )
 
 
 def _paper(design: StudyDesign, paper_of: PaperOf) -> Paper:

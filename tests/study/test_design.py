@@ -118,6 +118,34 @@ def test_a_table_called_like_a_preset_holds_for_it_alone(write):
     assert load_design(write(of_the_study)).seeds == [5]
 
 
+def test_keys_need_no_quotes(write):
+    unquoted = DESIGN.replace('"data.num_experts"', "data.num_experts")
+    assert load_design(write(unquoted)) == load_design(write(DESIGN))
+    text = unquoted + (
+        "[settings.train]\nsteps = 5\n[smoke.grid.data]\nnum_experts = [2]\n[smoke.settings]\n"
+        'train.batch_size = 4\n[[also]]\narms = ["reframe-random"]\n'
+        "[also.settings.train]\nsteps = 6\n[also.grid]\nretrieval.num_neighbors = [1]\n"
+    )
+    grid = cells(load_design(write(text), task="hopper-medium", seed=0))
+    assert [cell.label for cell in grid] == [
+        "hopper-medium backbone data.num_experts=2 seed=0",
+        "hopper-medium reframe data.num_experts=2 seed=0",
+        "hopper-medium reframe-random retrieval.num_neighbors=1 seed=0",
+    ]
+    assert [cell.config.train.steps for cell in grid] == [5, 5, 6]
+    assert [cell.config.train.batch_size for cell in grid] == [4, 4, 4]
+    broken = DESIGN.replace('"data.num_experts" = [3, 1]', "data.num_experts = 3")
+    with pytest.raises(UsageError, match=r"grid\.data\.num_experts: .*array"):
+        load_design(write(broken))
+
+
+def test_an_arm_of_two_settings_without_a_grid_would_be_one_row(write):
+    text = GO.replace('grid = { "retrieval.dropout" = [0.0] }', "settings.model.channels = 4")
+    text = text.replace('[grid]\n"retrieval.num_neighbors" = [1, 20]\n', "")
+    with pytest.raises(UsageError, match="go9 retrieval seed=0: .*two blocks .*settings alone"):
+        cells(load_design(write(text)))
+
+
 def test_settings_hold_everywhere_and_none_of_what_varies(write):
     grid = cells(load_design(write(DESIGN)), ["train.steps=3"])
     assert {cell.config.train.steps for cell in grid} == {3}
