@@ -70,6 +70,11 @@ def find(kind: str, name: str) -> Path:
     return known[name]
 
 
+def name_of(name: str) -> str:
+    """What `name`, as `find` takes it, is called in a run: a file by its stem."""
+    return Path(name).stem if name.endswith(".toml") else name
+
+
 def paper_of(task: str) -> str:
     """ "go" or "reframe": where a task lies, or what a TOML file says of itself (`paper = "go"`).
 
@@ -143,11 +148,6 @@ def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def validate(model: type[Model], values: Mapping[str, Any], *, source: str) -> Model:
-    """Validates merged values. Raises UsageError: every bad key, with the nearest known one."""
-    try:
-        # Through JSON: strict validation of a parsed TOML would refuse a list for a tuple field.
-        return model.model_validate_json(json.dumps(values))
 def dotted(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     """Nested tables as one, `{"train": {"steps": 100}}` as `{"train.steps": 100}`."""
     flat: dict[str, Any] = {}
@@ -159,6 +159,11 @@ def dotted(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return flat
 
 
+def validate(model: type[Model], values: Mapping[str, Any], *, source: str) -> Model:
+    """Validates merged values. Raises UsageError: every bad key, with the nearest known one."""
+    try:
+        # Through JSON: strict validation of a parsed TOML would refuse a list for a tuple field.
+        return model.model_validate_json(json.dumps(values))
     except ValidationError as error:
         raise UsageError(f"{source}: {_explain(model, error)}") from None
     except (TypeError, ValueError) as error:

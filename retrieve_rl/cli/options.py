@@ -62,7 +62,7 @@ class Choice:
     arm: Annotated[
         str | None,
         Option(
-            metavar="NAME",
+            metavar="NAME|FILE.toml",
             show_default="reframe or retrieval",
             help="Method or control; see `rrl list arms`.",
         ),

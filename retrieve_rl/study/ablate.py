@@ -76,8 +76,7 @@ def plan(asked: Asked, paper_of: PaperOf, *, root: Path, folder: Path | None) ->
       UsageError: no such study, or a cell that cannot be configured.
       DataError: a finished cell's file is damaged, or a file of data is missing.
     """
-    design = load_design(asked.name, task=asked.task, preset=asked.preset, seed=asked.seed)
-    grid = cells(design, paper_of, asked.settings)
+    design, grid = _expanded(asked, paper_of)
     folder = folder or default_folder(root)
     papers = {cell.paper.name for cell in grid}
     finished = [one for one in cells_of_preset(design.preset, folder) if one.paper in papers]
@@ -137,8 +136,7 @@ def ablate(
       DataError: a finished cell's file is damaged, or a file of data is missing.
       Interrupted: a signal; finished cells stay finished.
     """
-    design = load_design(asked.name, task=asked.task, preset=asked.preset, seed=asked.seed)
-    grid = cells(design, paper_of, asked.settings)
+    design, grid = _expanded(asked, paper_of)
     if out is not None and out.suffix != ".json":
         raise UsageError(
             f"--out {out}: expected a name in .json; the figure lies beside it in .png"
@@ -162,6 +160,12 @@ def ablate(
     name = Path(asked.name).stem
     report = {**_report(name, design, told, root), "asked": asked.words}
     return _write(report, design, out or root / "reports" / asked.report_name / "report.json")
+
+
+def _expanded(asked: Asked, paper_of: PaperOf) -> tuple[StudyDesign, list[Cell]]:
+    """The design, in the names of its cells, and these."""
+    design = load_design(asked.name, task=asked.task, preset=asked.preset, seed=asked.seed)
+    return design.named, cells(design, paper_of, asked.settings)
 
 
 def failed_cells(report: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from retrieve_rl.config import (
     dotted,
     find,
     merge,
+    name_of,
     named_files,
     read_toml,
     validate,
@@ -36,7 +37,6 @@ def _check_varied(name: str, values: Sequence[Any]) -> None:
         raise ValueError(f"{name} holds {found}: expected different values, at least one")
 
 
-class Block(Strict):
 def _with_dotted_keys(block: Mapping[str, Any]) -> dict[str, Any]:
     """With the keys of its tables dotted, also those that TOML reads as tables of tables."""
     tables = {name: block[name] for name in ("grid", "settings") if name in block}
@@ -46,6 +46,7 @@ def _with_dotted_keys(block: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+class Block(Strict):
     """Arms and the grid they run over."""
 
     arms: list[str] = Field(min_length=1)
@@ -61,12 +62,12 @@ def _with_dotted_keys(block: Mapping[str, Any]) -> dict[str, Any]:
         products = itertools.product(*self.grid.values())
         return [dict(zip(self.grid, values, strict=True)) for values in products]
 
-    @model_validator(mode="after")
     @model_validator(mode="before")
     @classmethod
     def _keys_are_dotted(cls, values: Any) -> Any:
         return _with_dotted_keys(values) if isinstance(values, Mapping) else values
 
+    @model_validator(mode="after")
     def _every_cell_is_one(self) -> "Block":
         lists = {"arms": self.arms, **{f"grid {key}": found for key, found in self.grid.items()}}
         for name, values in lists.items():
@@ -75,7 +76,10 @@ def _with_dotted_keys(block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class StudyDesign(Block):
-    """A study's TOML. Every combination of task, arm, grid value and seed is one cell."""
+    """A study's TOML. Every combination of task, arm, grid value and seed is one cell.
+
+    Tasks, arms and the preset are names or TOML files.
+    """
 
     title: str
     tasks: list[str] = Field(min_length=1)
@@ -102,9 +106,10 @@ class StudyDesign(Block):
         for name in ("tasks", "seeds"):
             _check_varied(name, getattr(self, name))
         arms = [arm for block in self.blocks for arm in block.arms]
-        if self.reference_arm not in arms:
+        names = list(map(name_of, arms))
+        if name_of(self.reference_arm) not in names:
             raise ValueError(f"reference {self.reference!r} is none of the arms {arms}")
-        if self.judged is not None and self.judged not in arms:
+        if self.judged is not None and name_of(self.judged) not in names:
             raise ValueError(f"judged {self.judged!r} is none of the arms {arms}")
         return self
 
@@ -114,6 +119,25 @@ class StudyDesign(Block):
             Block(arms=one.arms, grid=one.grid, settings={**self.settings, **one.settings})
             for one in (self, *self.also)
         ]
+
+    @property
+    def named(self) -> "StudyDesign":
+        """With tasks, arms and preset as the cells are called: a file by its stem."""
+
+        def changed(block: Block) -> dict[str, Any]:
+            return {"arms": list(map(name_of, block.arms))}
+
+        return self.model_copy(
+            update={
+                **changed(self),
+                "tasks": list(map(name_of, self.tasks)),
+                "tuned_on": list(map(name_of, self.tuned_on)),
+                "preset": name_of(self.preset),
+                "also": [block.model_copy(update=changed(block)) for block in self.also],
+                "reference": self.reference and name_of(self.reference),
+                "judged": self.judged and name_of(self.judged),
+            }
+        )
 
     def marked(self, task: str) -> str:
         """The task's name as tables and figures show it."""

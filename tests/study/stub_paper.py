@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from retrieve_rl import artifacts
-from retrieve_rl.config import RunConfig, digest, merge, parse_setting, validate
+from retrieve_rl.config import RunConfig, digest, merge, name_of, parse_setting, validate
 from retrieve_rl.errors import DataError, Interrupted, MissingDependencyError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.results import Measurements, RunResult
@@ -39,7 +39,7 @@ def resolve(task, *, preset, arm, seed, settings):
     if task not in TASKS:
         raise DataError(f"no task {task}")
     layers = [parse_setting(setting) for setting in settings]
-    names = {"task": task, "preset": preset, "arm": arm, "seed": seed}
+    names = {"task": task, "preset": name_of(preset), "arm": name_of(arm), "seed": seed}
     return validate(StubConfig, merge([*layers, names]), source="stub")
 
 

@@ -5,9 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from retrieve_rl.config import validate
 from retrieve_rl.errors import DataError, Interrupted, UsageError
+from retrieve_rl.report.side_by_side import side_by_side
 from retrieve_rl.signals import StopRequest
 from retrieve_rl.study.ablate import Asked
+from retrieve_rl.study.design import StudyDesign
+from retrieve_rl.study.figure import figure_of
+from retrieve_rl.study.themes import LIGHT
 
 FAILING = """
 title = "Failing"
@@ -44,6 +49,31 @@ def test_what_is_done_is_not_computed_again(go, steps_taken, tmp_path):
     assert again["cells"] == first["cells"] and (tmp_path / "elsewhere.png").is_file()
     go(force=True)
     assert len(steps_taken()) == 48
+
+
+def test_what_is_given_as_a_file_is_called_by_its_stem(go, dry):
+    text = """
+title = "Files"
+tasks = ["easy"]
+arms = ["own/ours.toml"]
+preset = "/my/quick.toml"
+reference = "/elsewhere/plain.toml"
+judged = "own/ours.toml"
+[grid]
+size = [2, 1]
+[[also]]
+arms = ["/elsewhere/plain.toml"]
+grid = { size = [2, 1] }
+"""
+    report = go(text)
+    row = report["summary"]["easy"]["ours"]["size=2"]
+    assert row["difference"]["less"] == "plain size=2" and "verdict" in row["against"]["plain"]
+    design = validate(StudyDesign, report["design"], source="report")
+    assert side_by_side(report["summary"], design).columns[2:] == ("`ours`", "`plain`")
+    drawn = figure_of(report["summary"], design, LIGHT).legends[0].get_texts()
+    assert [label.get_text() for label in drawn] == ["ours", "plain"]
+    planned = dry(text, settings=["steps=3"])
+    assert planned["expected_from"] == 4 and planned["expected_seconds"] == 4 * (1.0 + 3 * 30.0)
 
 
 def test_no_report_takes_the_place_of_a_larger_one():
