@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrieve_rl.durable import write_file
+from retrieve_rl.shown import is_number
 from retrieve_rl.study.design import StudyDesign
 from retrieve_rl.study.intervals import EPISODES_ONLY
 from retrieve_rl.study.table import in_design_order
@@ -128,7 +129,7 @@ def _drawn_over(design: StudyDesign) -> str | None:
     if design.curve is not None:
         return design.curve
     over = next(reversed(design.grid), None)
-    if over is None or not all(map(_is_number, design.grid[over])):
+    if over is None or not all(map(is_number, design.grid[over])):
         return None
     return over if all(block.grid.keys() <= {over} for block in design.also) else None
 
@@ -144,12 +145,21 @@ def _lines(arms: dict[str, Any], design: StudyDesign, over: str) -> dict[str, _L
         return found
     for row, numbers in _flat(arms).items():
         named = {
-            float(number): measures[numbers["measure"]]
+            number: measures[numbers["measure"]]
             for name, measures in numbers["conditions"].items()
-            if (number := name.removesuffix(f" {over}")) != name
+            if (number := _number_before(f" {over}", name)) is not None
         }
         found[row] = {value: named[value] for value in sorted(named)} or {None: numbers}
     return found
+
+
+def _number_before(text: str, name: str) -> float | None:
+    """0.5 of "0.5 of the games"; None where something else is in front, or the text is missing."""
+    front = name.removesuffix(text)
+    try:
+        return None if front == name else float(front)
+    except ValueError:
+        return None
 
 
 def _places(design: StudyDesign, over: str) -> dict[tuple[str, str], tuple[str, Any]]:
@@ -187,15 +197,11 @@ def _draw_lines(axis: Any, lines: dict[str, _Line], colors: list[str]) -> None:
             color=color,
             label=label,
         )
-    if all(_is_number(value) and value > 0 for value in values):
+    if all(is_number(value) and value > 0 for value in values):
         ticks = list(dict.fromkeys(values))
         axis.set_xscale("log")
         axis.set_xticks(ticks, [f"{value:g}" for value in ticks])
         axis.minorticks_off()
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _whiskers(numbers: list[_Numbers]) -> np.ndarray:

@@ -108,6 +108,16 @@ def test_a_line_over_the_numbers_of_conditions():
     ] == ["b", "a"]
 
 
+def test_conditions_without_a_number_are_not_on_the_line():
+    names = ("no neighbors", "random neighbors", "10 neighbors", "2 neighbors")
+    conditions = {name: {"return_raw": numbers(1.0)} for name in names}
+    summary = {"t": {"a": {**numbers(1.0), "conditions": conditions}}}
+    with drawn_in(LIGHT):
+        (axis,) = figure_of(summary, design(curve="neighbors"), LIGHT).axes
+    (line,) = axis.containers
+    assert line.lines[0].get_xdata().tolist() == [2.0, 10.0]
+
+
 @pytest.mark.parametrize("values", [["x", "y"], [[1.0, 0.5], [1.0]], [True, False]])
 def test_what_is_no_number_has_bars(values):
     rows = {f"o.k={value}": numbers(float(place)) for place, value in enumerate(values)}
