@@ -121,11 +121,12 @@ def ablate(
 ) -> dict[str, Any]:
     """Entry point of `rrl ablate`: runs what is missing, then writes a JSON report and a figure.
 
-    A failed cell is reported and does not stop the others. The report lies at `out`, by default
-    under `root/reports/`, see `Asked.report_name`; the figure beside it.
+    A failed cell is reported and does not stop the others. The report lies under `root/reports/`,
+    see `Asked.report_name`; the figure beside it.
 
     Args:
       folder: of finished cells; by default that of the checkout, or one beside the runs.
+      out: where report and figure are written, too.
       jobs: how many cells are computed at once; several have a process of its own each.
       devices: how many share each batch of a training.
       run_cells: computes the cells; by default this machine does.
@@ -150,8 +151,9 @@ def ablate(
     if known:
         reporter.say(f"{len(known)} cells are done, {len(missing)} are left")
     expected = ExpectedTime(cells_of_preset(design.preset, place.cells))
-    run: RunCells = partial(run_apart, jobs=jobs) if jobs > 1 else run_one_by_one
-    ran = (run_cells or run)(missing, place, expected, reporter, stop, prepare=prepare)
+    here: RunCells = partial(run_apart, jobs=jobs) if jobs > 1 else run_one_by_one
+    run = run_cells or here
+    ran = run(missing, place, expected, reporter, stop, prepare=prepare)
     ended = {one.cell.key: one for one in ran}
     told = [
         Ended(cell, known[cell.key]) if cell.key in known else replace(ended[cell.key], cell=cell)
@@ -159,7 +161,9 @@ def ablate(
     ]
     name = Path(asked.name).stem
     report = {**_report(name, design, told, root), "asked": asked.words}
-    return _write(report, design, out or root / "reports" / asked.report_name / "report.json")
+    places = [root / "reports" / asked.report_name / "report.json", *([out] if out else [])]
+    files = [file for place in places for file in _write(report, design, place)]
+    return {**report, "files": files}
 
 
 def _expanded(asked: Asked, paper_of: PaperOf) -> tuple[StudyDesign, list[Cell]]:
@@ -221,9 +225,9 @@ def _record(one: Ended, root: Path) -> dict[str, Any]:
     }
 
 
-def _write(report: dict[str, Any], design: StudyDesign, path: Path) -> dict[str, Any]:
+def _write(report: dict[str, Any], design: StudyDesign, path: Path) -> list[str]:
     figure = path.with_suffix(".png")
     path.parent.mkdir(parents=True, exist_ok=True)
     artifacts.write_file(path, artifacts.to_json(without_nan(report)))
     draw(report["summary"], design, figure)
-    return {**report, "files": [str(path), str(figure)]}
+    return [str(path), str(figure)]

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -46,9 +47,21 @@ def test_what_is_done_is_not_computed_again(go, steps_taken, tmp_path):
     assert len(taken) == 24
     again = go(out=tmp_path / "elsewhere.json")
     assert steps_taken() == taken and again["summary"] == first["summary"]
-    assert again["cells"] == first["cells"] and (tmp_path / "elsewhere.png").is_file()
+    assert again["cells"] == first["cells"]
     go(force=True)
     assert len(steps_taken()) == 48
+
+
+def test_a_named_place_gets_a_copy_of_the_report(go, tmp_path):
+    files = list(map(Path, go(out=tmp_path / "elsewhere.json")["files"]))
+    place = tmp_path / "runs" / "reports" / "stub" / "report"
+    assert files == [
+        path.with_suffix(ending)
+        for path in (place, tmp_path / "elsewhere")
+        for ending in (".json", ".png")
+    ]
+    assert files[0].read_bytes() == files[2].read_bytes()
+    assert files[1].read_bytes() == files[3].read_bytes()
 
 
 def test_what_is_given_as_a_file_is_called_by_its_stem(go, dry):
