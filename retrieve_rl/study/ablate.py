@@ -153,7 +153,7 @@ def ablate(
     expected = ExpectedTime(cells_of_preset(design.preset, place.cells))
     here: RunCells = partial(run_apart, jobs=jobs) if jobs > 1 else run_one_by_one
     run = run_cells or here
-    ran = run(missing, place, expected, reporter, stop, prepare=prepare)
+    ran = run(missing, place, expected, reporter, stop, prepare=prepare) if missing else []
     ended = {one.cell.key: one for one in ran}
     told = [
         Ended(cell, known[cell.key]) if cell.key in known else replace(ended[cell.key], cell=cell)

@@ -68,8 +68,7 @@ def run_one_by_one(
       Interrupted: a signal; finished cells stay finished.
     """
     ended: list[Ended] = []
-    if cells:
-        prepare()
+    prepare()
     for number, cell in enumerate(cells):
         failed = sum(one.error is not None for one in ended)
         told = f", {failed} failed" if failed else ""

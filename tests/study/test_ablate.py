@@ -64,6 +64,14 @@ def test_a_named_place_gets_a_copy_of_the_report(go, tmp_path):
     assert files[1].read_bytes() == files[3].read_bytes()
 
 
+def test_nothing_is_asked_of_a_cluster_where_no_cell_is_missing(go):
+    def no_cluster(*arguments, **options):
+        raise AssertionError("there was nothing to compute")
+
+    first = go()
+    assert go(run_cells=no_cluster)["summary"] == first["summary"]
+
+
 def test_what_is_given_as_a_file_is_called_by_its_stem(go, dry):
     text = """
 title = "Files"
