@@ -12,6 +12,11 @@ from retrieve_rl.results import RunResult
 from retrieve_rl.shown import INTERVAL, flat
 
 _MOST_OUTCOMES = 40
+_LEFT_OUT = (
+    "The command leaves out --set, data and games of one's own, --episodes, --index, --add, and how"
+    " a match was played (--player, --simulations, --openings and the like): where they were given,"
+    " the config below or the result's inputs say so."
+)
 
 
 def page_of_run(result: RunResult, folder: Path) -> Page:
@@ -29,7 +34,7 @@ def page_of_run(result: RunResult, folder: Path) -> Page:
             Section("Training", tables=_facts(result.training or {})),
             Section(
                 "How it was made",
-                ["Options of the data and of settings (--set) are in the config below."],
+                [_LEFT_OUT],
                 tables=_facts(
                     {
                         "seconds": result.timings,
@@ -46,9 +51,11 @@ def page_of_run(result: RunResult, folder: Path) -> Page:
 
 
 def _command(result: RunResult) -> str:
-    """What computes the same, but for settings that stand in the config alone."""
+    """What computes the same, but for what `_LEFT_OUT` names."""
     words = ["rrl", result.command, "--task", result.task, "--preset", result.preset]
-    words += ["--arm", result.arm, "--seed", str(result.seed)]
+    if result.command != "build-index":  # all arms share its index
+        words += ["--arm", result.arm]
+    words += ["--seed", str(result.seed)]
     if "opponent" in result.config:
         words += ["--opponent", result.config["opponent"], "--games", str(result.config["games"])]
     return shlex.join(words)

@@ -10,7 +10,7 @@ import pytest
 from retrieve_rl.errors import DataError
 from retrieve_rl.report.curves import curves_of_rows, mean_curve
 from retrieve_rl.report.write import write_report
-from retrieve_rl.results import RunResult, write_result
+from retrieve_rl.results import RunResult, read_result, write_result
 from retrieve_rl.training.curve import read_metrics
 
 
@@ -229,6 +229,13 @@ def test_a_page_of_a_run(run, tmp_path):
     assert "rrl evaluate --task go9 --preset smoke --arm retrieval --seed 0" in text
     assert [path.name for path in pictures] == ["neighbors-row-3.png", "neighbors-row-3.svg"]
     Balanced().feed(html.read_text())
+
+
+def test_the_command_of_an_index_has_no_arm(run, tmp_path):
+    write_result(run, read_result(run).model_copy(update={"command": "build-index"}))
+    text = write_report([str(run)], tmp_path, tmp_path / "out")[0].read_text()
+    assert "rrl build-index --task go9 --preset smoke --seed 0" in text
+    assert "leaves out --set" in text
 
 
 def test_where_only_a_part_is_there_its_name_is_told(study, tmp_path):
