@@ -119,11 +119,6 @@ def read_result(path: Path) -> RunResult:
         raise DataError(f"{error}: this is no result of a run") from None
 
 
-def find_results(root: Path) -> list[Path]:
-    """Every finished or interrupted run's `result.json` below `root`."""
-    return sorted(root.glob("*/*/*/result.json"))
-
-
 def machine() -> dict[str, Any]:
     """The fields of a result that describe where it was computed."""
     import jax

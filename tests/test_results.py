@@ -10,7 +10,6 @@ from retrieve_rl.documents import read_document, write_document
 from retrieve_rl.errors import DataError
 from retrieve_rl.results import (
     RunResult,
-    find_results,
     machine,
     read_result,
     run_folder,
@@ -79,14 +78,6 @@ def test_a_run_lies_where_its_content_says(tmp_path):
     others = {run_folder(tmp_path, "train-policy", **{**NAMES, **change}) for change in changes}
     others.add(run_folder(tmp_path, "evaluate", **NAMES))
     assert len(others | {folder}) == 7
-
-
-def test_finished_runs_are_found(tmp_path):
-    folders = [run_folder(tmp_path, "evaluate", **{**NAMES, "seed": seed}) for seed in (2, 1)]
-    for folder in folders:
-        write_result(folder, result())
-    run_folder(tmp_path, "evaluate", **{**NAMES, "seed": 3}).mkdir()
-    assert find_results(tmp_path) == [folder / "result.json" for folder in sorted(folders)]
 
 
 def test_the_machine_is_described():
