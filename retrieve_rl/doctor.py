@@ -10,23 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from retrieve_rl.config import named_files
+from retrieve_rl.processes import usable_cores
 from retrieve_rl.reframe.minari_layout import datasets_root
+from retrieve_rl.results import REQUIREMENTS
 
-_REQUIRED = (
-    "jax",
-    "jaxlib",
-    "flax",
-    "optax",
-    "numpy",
-    "h5py",
-    "gymnasium",
-    "mujoco",
-    "minari",
-    "pydantic",
-    "typer",
-    "rich",
-)
 _OPTIONAL = ("scann", "ray")
+_REQUIRED = tuple(name for name in REQUIREMENTS if name not in _OPTIONAL)
 _ENVIRONMENTS = ("Hopper-v5", "Walker2d-v5")
 _LOW_DISK_BYTES = 2 * 1024**3
 _CHILD_SECONDS = 120
@@ -42,13 +31,14 @@ def examine(runs_root: Path) -> dict[str, Any]:
         "packages": _packages(problems),
         "devices": _devices(problems),
         "scann": _scann(notes),
+        "gnugo": _engine(notes),
         "environments": {env_id: _environment(env_id, problems) for env_id in _ENVIRONMENTS},
         "tasks": len(named_files("tasks")) + len(named_files("tasks/go")),
         "places": {
             "data": _place(datasets_root(), notes),
             "runs": _place(runs_root, notes),
         },
-        "cores": _cores(),
+        "cores": usable_cores(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     }
     if not report["tasks"]:
@@ -92,6 +82,13 @@ def _scann(notes: list[str]) -> str:
     return f"exact search is used ({text})"
 
 
+def _engine(notes: list[str]) -> str | None:
+    found = shutil.which("gnugo")
+    if found is None:
+        notes.append("GNU Go is not on the PATH: a match of Go needs an engine (Debian: gnugo)")
+    return found
+
+
 def _environment(env_id: str, problems: list[str]) -> str:
     status, text = _in_child(
         f"import gymnasium; env = gymnasium.make({env_id!r}); env.reset(seed=0)\n"
@@ -133,9 +130,3 @@ def _place(folder: Path, notes: list[str]) -> dict[str, Any]:
     if not writable:
         notes.append(f"{folder} cannot be written")
     return {"path": str(folder), "free_bytes": free, "writable": writable}
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

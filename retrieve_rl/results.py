@@ -17,19 +17,28 @@ from retrieve_rl.progress import Reporter
 from retrieve_rl.signals import StopRequest
 
 SCHEMA_VERSION = 1
-_PACKAGES = (
-    "retrieve-rl",
+REQUIREMENTS = (
     "jax",
     "jaxlib",
     "flax",
     "optax",
+    "jaxtyping",
     "numpy",
-    "gymnasium",
-    "mujoco",
-    "minari",
     "scipy",
     "scann",
+    "h5py",
+    "minari",
+    "gymnasium",
+    "mujoco",
+    "mctx",
+    "pgx",
+    "sgfmill",
+    "matplotlib",
+    "pydantic",
+    "typer",
+    "rich",
 )
+"""The packages that this program needs; of scann those who have Linux."""
 
 
 class RunResult(Strict):
@@ -171,7 +180,7 @@ def _source() -> dict[str, str]:
 
 def _versions() -> dict[str, str]:
     found = {}
-    for package in _PACKAGES:
+    for package in ("retrieve-rl", *REQUIREMENTS):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

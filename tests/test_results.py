@@ -1,7 +1,10 @@
 """Result documents: written whole, read back the same, refused when they are not ours."""
 
 import math
+import re
 import subprocess
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -83,9 +86,17 @@ def test_a_run_lies_where_its_content_says(tmp_path):
 def test_the_machine_is_described():
     described = machine()
     assert described["peak_memory_bytes"] > 2**20
-    assert {"python", "jax", "numpy", "mujoco"} <= set(described["versions"])
+    assert {"python", "jax", "jaxlib", "mctx", "sgfmill"} <= set(described["versions"])
     assert described["device"]["platform"] and described["device"]["count"] >= 1
     assert result(**described).device == described["device"]
+
+
+def test_the_version_of_every_requirement_is_kept():
+    text = (Path(results.__file__).parents[1] / "pyproject.toml").read_text()
+    wanted = [
+        re.split(r"[^\w-]", line)[0] for line in tomllib.loads(text)["project"]["dependencies"]
+    ]
+    assert {*wanted, "jaxlib"} == set(results.REQUIREMENTS)
 
 
 def test_the_source_is_the_commit_of_the_checkout(tmp_path, monkeypatch):

@@ -134,3 +134,32 @@ def test_doctor_does_without_scann(monkeypatch):
     ended = invoke("doctor", "--json")
     assert ended.exit_code == 0
     assert "No module named" in json.loads(ended.stdout)["scann"]
+
+
+def test_doctor_notes_where_no_engine_is(monkeypatch, tmp_path):
+    monkeypatch.setattr(subprocess, "run", answers(0, "ok"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ended = invoke("doctor", "--json")
+    report = json.loads(ended.stdout)
+    assert ended.exit_code == 0 and report["gnugo"] is None
+    assert any("GNU Go is not on the PATH" in note for note in report["notes"])
+    engine = tmp_path / "gnugo"
+    engine.touch(0o755)
+    report = json.loads(invoke("doctor", "--json").stdout)
+    assert report["gnugo"] == str(engine)
+    assert not any("GNU Go" in note for note in report["notes"])
+
+
+def test_doctor_misses_every_requirement(monkeypatch):
+    monkeypatch.setattr(subprocess, "run", answers(0, "ok"))
+    version = doctor.metadata.version
+
+    def without_mctx(package):
+        if package == "mctx":
+            raise doctor.metadata.PackageNotFoundError
+        return version(package)
+
+    monkeypatch.setattr(doctor.metadata, "version", without_mctx)
+    ended = invoke("doctor", "--json")
+    assert ended.exit_code == 3
+    assert json.loads(ended.stdout)["problems"] == ["mctx is not installed: reinstall retrieve-rl"]
