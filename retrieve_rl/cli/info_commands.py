@@ -18,13 +18,14 @@ class Listed(StrEnum):
     TASKS = "tasks"
     PRESETS = "presets"
     ARMS = "arms"
+    STUDIES = "studies"
     RUNS = "runs"
 
 
 def list_names(
     output: Output,
     what: Annotated[
-        Listed | None, Argument(metavar="tasks|presets|arms|runs", show_default="all four")
+        Listed | None, Argument(metavar="tasks|presets|arms|studies|runs", show_default="all five")
     ] = None,
     runs: Root = None,
     where: Annotated[
@@ -37,7 +38,7 @@ def list_names(
     ] = None,
     csv: Annotated[bool, Option("--csv", help="Print comma-separated values.")] = False,
 ) -> None:
-    """List the tasks, presets and arms there are, and the runs with their scores."""
+    """List the tasks, presets, arms and studies there are, and the runs with their scores."""
     from retrieve_rl.cli import listing
 
     if where and what is not Listed.RUNS:
@@ -49,6 +50,7 @@ def list_names(
         Listed.TASKS: listing.tasks,
         Listed.PRESETS: listing.presets,
         Listed.ARMS: listing.arms,
+        Listed.STUDIES: listing.studies,
         Listed.RUNS: lambda: listing.runs(runs or DEFAULT_ROOT, where or ()),
     }
     found = {kind.value: makers[kind]() for kind in (makers if what is None else [what])}

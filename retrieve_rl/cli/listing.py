@@ -1,4 +1,4 @@
-"""What there is: tasks, presets, arms, runs, metrics, artifacts."""
+"""What there is: tasks, presets, arms, studies, runs, metrics, artifacts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,6 +59,22 @@ def arms() -> list[dict[str, Any]]:
         {"name": name, "paper": paper, "description": _description(file)}
         for paper, kind in (("reframe", "arms"), ("go", "arms/go"))
         for name, file in named_files(kind).items()
+    ]
+
+
+def studies() -> list[dict[str, Any]]:
+    from retrieve_rl.config import named_files
+    from retrieve_rl.study.design import load_design
+
+    designs = {name: load_design(name) for name in named_files("ablations")}
+    return [
+        {
+            "name": name,
+            "title": design.title,
+            "tasks": ", ".join(design.tasks),
+            "preset": design.preset,
+        }
+        for name, design in designs.items()
     ]
 
 

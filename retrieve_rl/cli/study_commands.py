@@ -32,7 +32,7 @@ _NUMBERS = ("measure", "mean", "low", "high", "episodes", "seeds", "steps")
 
 
 def ablate(
-    name: Annotated[str, Argument(metavar="NAME|FILE.toml", help="See experiments/ablations.")],
+    name: Annotated[str, Argument(metavar="NAME|FILE.toml", help="See `rrl list studies`.")],
     place: Place,
     output: Output,
     task: Annotated[

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from retrieve_rl.config import named_files
 from retrieve_rl.documents import read_document, write_document
 from retrieve_rl.study import ablate as study
 
@@ -235,6 +236,18 @@ def test_runs_are_found_by_their_values(invoke, document, two_runs):
     ):
         refused = invoke("list", *words, "--runs", two_runs)
         assert refused.exit_code == 2 and message in refused.stderr
+
+
+def test_studies_are_listed(invoke, document):
+    rows = {row["name"]: row for row in document(invoke("list", "studies", "--json"))["studies"]}
+    assert rows.keys() == named_files("ablations").keys()
+    assert rows["memory-size"] == {
+        "name": "memory-size",
+        "title": "Memory size",
+        "tasks": "hopper-medium-replay, walker2d-medium",
+        "preset": "quick",
+    }
+    assert "list studies" in invoke("ablate", "--help").stdout
 
 
 def test_runs_as_comma_separated_values(invoke, two_runs):
