@@ -10,7 +10,6 @@ import typer
 
 from retrieve_rl.errors import ResourceError, RrlError, UsageError
 
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _UNUSABLE_PLACE = (
     errno.EACCES,
     errno.EPERM,
@@ -69,6 +68,8 @@ def _is_place(error: Exception) -> bool:
 
 def _out_of_resources(error: Exception) -> bool:
     if isinstance(error, OSError):
-        return error.errno in _DISK_FULL
+        from retrieve_rl.durable import DISK_FULL
+
+        return error.errno in DISK_FULL
     # XLA has no exception of its own for it.
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)

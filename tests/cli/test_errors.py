@@ -65,6 +65,7 @@ def test_file_without_experts(tmp_path):
         (DataError("bad row"), 5),
         (MemoryError(), 4),
         (OSError(errno.ENOSPC, "No space left on device"), 4),
+        (OSError(errno.EFBIG, "File too large"), 4),
         (OSError(errno.EACCES, "Permission denied"), 1),
         (RuntimeError("RESOURCE_EXHAUSTED: out of memory"), 4),
         (ValueError("surprise"), 1),
