@@ -34,6 +34,17 @@ def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
+def leaves(
+    summary: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """Every row of a study's summary, by the names that lead to it."""
+    if "mean" in summary:
+        yield path, summary
+        return
+    for name, below in summary.items():
+        yield from leaves(below, (*path, name))
+
+
 def interval_of(numbers: Mapping[str, Any]) -> dict[str, Any]:
     """The interval among other numbers."""
     return {name: numbers[name] for name in INTERVAL}

@@ -11,10 +11,10 @@ from retrieve_rl.cli.options import Devices, Output, Place
 from retrieve_rl.cli.output import print_json, print_table
 from retrieve_rl.cli.papers import paper_named, paper_of_task
 from retrieve_rl.errors import GateError, UsageError
-from retrieve_rl.shown import interval_of
+from retrieve_rl.shown import interval_of, leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 Cells = Annotated[
     Path | None,
@@ -133,7 +133,7 @@ def _print_report(report: "Mapping[str, Any]", output: Output) -> None:
 
     for file in report["files"]:
         print(file)
-    rows = list(_leaves(report["summary"], ()))
+    rows = list(leaves(report["summary"]))
     of = {numbers.get("interval") for _, numbers in rows}
     lines = [
         [" ".join(path), *(numbers.get(name) for name in _NUMBERS), _difference(numbers)]
@@ -167,16 +167,6 @@ def _difference(numbers: "Mapping[str, Any]") -> str | None:
         return None
     ends = f"[{found['low']:+.4g}, {found['high']:+.4g}]"
     return f"{found['mean']:+.4g} {ends} to {found['less']}"
-
-
-def _leaves(
-    summary: "Mapping[str, Any]", path: tuple[str, ...]
-) -> "Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]":
-    if "mean" in summary:
-        yield path, summary
-        return
-    for name, below in summary.items():
-        yield from _leaves(below, (*path, name))
 
 
 def compare(

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from retrieve_rl.report.design_of import design_of
 from retrieve_rl.report.page import Page, Section, Table
 from retrieve_rl.report.pictures import picture_of_study
 from retrieve_rl.report.side_by_side import side_by_side, verdicts_side_by_side
-from retrieve_rl.shown import interval_of, shown
+from retrieve_rl.shown import interval_of, leaves, shown
 from retrieve_rl.study.ablate import failed_cells
 from retrieve_rl.study.design import StudyDesign, varied_as_text
 from retrieve_rl.study.table import arms_in_design_order, in_design_order
@@ -68,7 +68,7 @@ def page_of_study(report: Mapping[str, Any], source: str, root: Path) -> Page:
 
 
 def _results(report: Mapping[str, Any], design: StudyDesign) -> Section:
-    rows = list(_leaves(report["summary"], ()))
+    rows = list(leaves(report["summary"]))
     if not rows:
         return Section("Results", ["No cell is finished."])
     kinds = "; ".join(sorted({numbers["interval"] for _, numbers in rows}))
@@ -129,7 +129,7 @@ def _verdicts(report: Mapping[str, Any], design: StudyDesign) -> Section:
         return Section(title)
     counts = Counter(
         found["verdict"]
-        for _, numbers in _leaves(report["summary"], ())
+        for _, numbers in leaves(report["summary"])
         for found in numbers.get("against", {}).values()
     )
     counted = ", ".join(f"{count} {name}" for name, count in counts.items())
@@ -151,7 +151,7 @@ def _over_tasks(report: Mapping[str, Any], design: StudyDesign) -> Section:
 def _conditions(report: Mapping[str, Any]) -> Section:
     rows = [
         (" ".join(path), condition, measure, interval_of(found), _told_difference(found))
-        for path, numbers in _leaves(report["summary"], ())
+        for path, numbers in leaves(report["summary"])
         for condition, measures in numbers.get("conditions", {}).items()
         for measure, found in measures.items()
     ]
@@ -209,13 +209,3 @@ def _asked(report: Mapping[str, Any]) -> list[str]:
 
 def _row_of(cell: Mapping[str, Any]) -> str:
     return f"{cell['arm']} {varied_as_text(cell['settings'])}".strip()
-
-
-def _leaves(
-    summary: Mapping[str, Any], path: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
-    if "mean" in summary:
-        yield path, summary
-        return
-    for name, below in summary.items():
-        yield from _leaves(below, (*path, name))
