@@ -1,6 +1,7 @@
 """What must be settled before JAX computes anything."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,15 @@ def prepare(device: "Device", devices: int = 1) -> None:
         )
     # D4RL's data belongs to the -v4 environments, which Gymnasium calls out of date.
     gymnasium.logger.min_level = gymnasium.logger.ERROR
+
+
+def likely_platform(device: "Device") -> str:
+    """Where `prepare` would settle, "cpu" or "gpu", as far as it is known without starting JAX."""
+    if device != "auto":
+        return device
+    asked = os.environ.get("JAX_PLATFORMS", "").partition(",")[0]
+    with_cuda = any(find_spec(f"jax_cuda{version}_plugin") for version in (12, 13))
+    return "cpu" if asked == "cpu" or not with_cuda else "gpu"
 
 
 def _require_gpu() -> None:

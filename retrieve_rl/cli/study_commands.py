@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
-from retrieve_rl.cli.device import prepare
+from retrieve_rl.cli.device import likely_platform, prepare
 from retrieve_rl.cli.options import Devices, Output, Place
 from retrieve_rl.cli.output import print_json, print_table
 from retrieve_rl.cli.papers import paper_named, paper_of_task
@@ -76,8 +76,10 @@ def ablate(
         raise UsageError("--ray-address needs --executor ray")
 
     asked = study.Asked(name, task, preset, seed, settings or ())
+    platform = likely_platform(place.device)
     if place.dry_run:
-        _print_plan(study.plan(asked, paper_of_task, root=place.root, folder=cells), output)
+        planned = study.plan(asked, paper_of_task, root=place.root, folder=cells, platform=platform)
+        _print_plan(planned, output)
         return
     with stop_on_signals() as stop:
         report = study.ablate(
@@ -95,6 +97,7 @@ def ablate(
             if executor == "ray"
             else None,
             prepare=partial(prepare, place.device, devices),
+            platform=platform,
         )
     _print_report(report, output)
     if report["failed"]:

@@ -66,11 +66,21 @@ class Asked:
         return "-".join([Path(self.name).stem, *(change for change in changes if change)])
 
 
-def plan(asked: Asked, paper_of: PaperOf, *, root: Path, folder: Path | None) -> dict[str, Any]:
+def plan(
+    asked: Asked,
+    paper_of: PaperOf,
+    *,
+    root: Path,
+    folder: Path | None,
+    platform: str | None = None,
+) -> dict[str, Any]:
     """What `rrl ablate --dry-run` prints: the cells, which are done, how long the others take.
 
     Writes nothing. `expected_seconds` is None where no finished cell of the preset tells, and says
     what those took on `expected_on`, the devices that they were computed on.
+
+    Args:
+      platform: "cpu" or "gpu"; only cells of it tell of time, where there are any.
 
     Raises:
       UsageError: no such study, or a cell that cannot be configured.
@@ -78,8 +88,7 @@ def plan(asked: Asked, paper_of: PaperOf, *, root: Path, folder: Path | None) ->
     """
     design, grid = _expanded(asked, paper_of)
     folder = folder or default_folder(root)
-    papers = {cell.paper.name for cell in grid}
-    finished = [one for one in cells_of_preset(design.preset, folder) if one.paper in papers]
+    finished = _telling(design, grid, folder, platform)
     expected = ExpectedTime(finished)
     done = {cell.key: find_cell(cell, folder) is not None for cell in grid}
     left = {cell.key: cell for cell in grid if not done[cell.key]}.values()
@@ -118,6 +127,7 @@ def ablate(
     devices: int = 1,
     run_cells: RunCells | None = None,
     prepare: Callable[[], None],
+    platform: str | None = None,
 ) -> dict[str, Any]:
     """Entry point of `rrl ablate`: runs what is missing, then writes a JSON report and a figure.
 
@@ -131,6 +141,7 @@ def ablate(
       devices: how many share each batch of a training.
       run_cells: computes the cells; by default this machine does.
       prepare: settles the device, once in every process that computes.
+      platform: as for `plan`.
 
     Raises:
       UsageError: no such study, a cell that cannot be configured, or an `out` that is no JSON.
@@ -150,7 +161,7 @@ def ablate(
     missing = list({cell.key: cell for cell in grid if cell.key not in known}.values())
     if known:
         reporter.say(f"{len(known)} cells are done, {len(missing)} are left")
-    expected = ExpectedTime(cells_of_preset(design.preset, place.cells))
+    expected = ExpectedTime(_telling(design, grid, place.cells, platform))
     here: RunCells = partial(run_apart, jobs=jobs) if jobs > 1 else run_one_by_one
     run = run_cells or here
     ran = run(missing, place, expected, reporter, stop, prepare=prepare) if missing else []
@@ -170,6 +181,16 @@ def _expanded(asked: Asked, paper_of: PaperOf) -> tuple[StudyDesign, list[Cell]]
     """The design, in the names of its cells, and these."""
     design = load_design(asked.name, task=asked.task, preset=asked.preset, seed=asked.seed)
     return design.named, cells(design, paper_of, asked.settings)
+
+
+def _telling(
+    design: StudyDesign, grid: Sequence[Cell], folder: Path, platform: str | None
+) -> list[CellResult]:
+    """The finished cells that tell of time: of the preset and the paper, and, where there are any,
+    of the platform: a GPU is many times as fast."""
+    papers = {cell.paper.name for cell in grid}
+    found = [one for one in cells_of_preset(design.preset, folder) if one.paper in papers]
+    return [one for one in found if one.device.get("platform") == platform] or found
 
 
 def failed_cells(report: Mapping[str, Any]) -> list[tuple[str, str]]:

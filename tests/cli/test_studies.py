@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from retrieve_rl.cli import device
 from retrieve_rl.config import named_files
 from retrieve_rl.documents import read_document, write_document
 from retrieve_rl.study import ablate as study
@@ -236,6 +237,16 @@ def test_runs_are_found_by_their_values(invoke, document, two_runs):
     ):
         refused = invoke("list", *words, "--runs", two_runs)
         assert refused.exit_code == 2 and message in refused.stderr
+
+
+def test_the_platform_is_told_without_starting_jax(monkeypatch):
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    monkeypatch.setattr(device, "find_spec", lambda name: None)
+    assert [device.likely_platform(asked) for asked in ("auto", "gpu")] == ["cpu", "gpu"]
+    monkeypatch.setattr(device, "find_spec", lambda name: name == "jax_cuda13_plugin" or None)
+    assert [device.likely_platform(asked) for asked in ("auto", "cpu")] == ["gpu", "cpu"]
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    assert device.likely_platform("auto") == "cpu"
 
 
 def test_studies_are_listed(invoke, document):

@@ -66,10 +66,10 @@ def go(stub, write_study, tmp_path):
 def dry(stub, write_study, tmp_path):
     """dry(text): the plan of such a study."""
 
-    def dry(text=DESIGN, settings=(), folder=None):
+    def dry(text=DESIGN, settings=(), folder=None, platform=None):
         asked = Asked(write_study(text), settings=settings)
-        root = tmp_path / "runs"
-        return plan(asked, stub.paper_of, root=root, folder=folder or tmp_path / "cells")
+        folders = {"root": tmp_path / "runs", "folder": folder or tmp_path / "cells"}
+        return plan(asked, stub.paper_of, **folders, platform=platform)
 
     return dry
 

@@ -230,6 +230,21 @@ def test_a_plan_writes_nothing_and_knows_the_time_where_it_can(go, dry, tmp_path
     assert {cell["status"] for cell in finished["cells"]} == {"done"}
 
 
+def test_cells_of_the_same_platform_tell_of_time_where_there_are_any(go, dry, tmp_path):
+    go()
+    for path in sorted((tmp_path / "cells").glob("quick/easy/*.json"))[:5]:
+        text = path.read_text().replace('"platform":"cpu"', '"kind":"GPU","platform":"gpu"')
+        path.write_text(text.replace('"train":60.0', '"train":6.0'))
+
+    def planned(platform):
+        found = dry(settings=["steps=3"], platform=platform)
+        return found["expected_from"], found["expected_on"], found["expected_seconds"]
+
+    assert planned("gpu") == (5, ["GPU"], 12 * (1.0 + 3 * 3.0))
+    assert planned("cpu") == (7, ["unknown"], 12 * (1.0 + 3 * 30.0))
+    assert planned("tpu")[0] == 12
+
+
 def test_nothing_runs_where_a_cell_cannot_be_configured(go, steps_taken):
     with pytest.raises(UsageError, match="size"):
         go(FAILING.replace("[grid]", '[grid]\nsize = [1, "big"]'))
