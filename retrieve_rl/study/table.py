@@ -199,9 +199,10 @@ def _conditions(results: list[CellResult]) -> dict[str, dict[str, Any]]:
         for measure in dict.fromkeys(measure for measures in having for measure in measures):
             all_found = [measures.get(measure, lacking) for measures in having]
             known = [found for found in all_found if found["mean"] is not None]
-            if not known:
+            means = [mean for found in known if (mean := found["mean"]) is not None]
+            if not means:
                 continue
-            estimate = interval_of_means([found["mean"] for found in known])
+            estimate = interval_of_means(means)
             if len(known) == 1:
                 estimate = estimate._replace(low=known[0]["low"], high=known[0]["high"])
             told.setdefault(name, {})[measure] = _interval(estimate)
