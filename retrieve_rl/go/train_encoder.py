@@ -53,7 +53,9 @@ def fit(config: GoConfig, data: GoData, run: Run) -> TrainedEncoder:
     folder = encoder_folder(config, data, run.root)
     with shared(folder, run.reporter, run.stop):
         graphdef, state, path = _newest(config, folder)
-        forget_after(run.folder, int(state.step))
+        # The logs of a run that has checkpoints are of its policy.
+        if not (run.folder / "checkpoints").exists():
+            forget_after(run.folder, int(state.step))
         if path is None or int(state.step) < config.encoder.steps:
             state, path = _train(config, data, run, graphdef, state, folder)
         return TrainedEncoder(graphdef, state.params, artifacts.read_manifest(path).digest)

@@ -88,6 +88,17 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(go_config, go_data, 
     assert [json.loads(line)["step"] for line in curve.read_text().splitlines()] == [25, 40]
 
 
+def test_what_a_policy_has_logged_stays(go_config, go_data, go_encoder, go_run, tmp_path):
+    run = dataclasses.replace(go_run, folder=tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    lines = "".join(f'{{"step": {step}}}\n' for step in (40, 50, 60))
+    logs = [tmp_path / "metrics.jsonl", tmp_path / "spent.jsonl"]
+    for log in logs:
+        log.write_text(lines)
+    fit(go_config, go_data, run)
+    assert [log.read_text() for log in logs] == [lines, lines]
+
+
 def test_it_learns_who_wins(go_data, go_encoder):
     """Moves of these games are random, but Black always wins."""
     rows = go_data.rows_of(VALIDATION)
