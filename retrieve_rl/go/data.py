@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Int8
+from jaxtyping import Bool, Float, Int, Int8
 
 from retrieve_rl.config import digest
 from retrieve_rl.errors import DataError
@@ -103,13 +103,15 @@ def open_data(config: GoConfig, root: Path) -> GoData:
 
 
 def split_data(config: GoConfig, store: Store) -> GoData:
-    """Splits the store's games. Raises DataError where a part stays empty."""
-    held_out = [_source(s, config.data.folder).path for s in config.data.sources if s.held_out]
-    names = store.games.named(store.games.sources)
-    may_be = np.isin(names, sorted({name for path in held_out for name in _names(path)}))
+    """Splits the store's games.
+
+    Raises:
+      DataError: a part stays empty, or a file's name does not tell whether its games may be held
+        out.
+    """
     split = split_games(
         store.games.digests,
-        may_be,
+        _may_be_held_out(config, store),
         validation_share=config.data.validation_share,
         test_share=config.data.test_share,
     )
@@ -121,6 +123,19 @@ def split_data(config: GoConfig, store: Store) -> GoData:
             " bring more games, or raise data.validation_share and data.test_share"
         )
     return data
+
+
+def _may_be_held_out(config: GoConfig, store: Store) -> Bool[np.ndarray, " G"]:
+    names: dict[bool, set[str]] = {True: set(), False: set()}
+    for source in config.data.sources:
+        names[source.held_out].update(_names(_source(source, config.data.folder).path))
+    both = sorted(names[True] & names[False])
+    if both:
+        raise DataError(
+            f"a source whose games may be held out and one with held_out = false both have a file"
+            f" {both[0]}: games are told apart by the names of their files, so rename one of them"
+        )
+    return np.isin(store.games.named(store.games.sources), sorted(names[True]))
 
 
 class _WantedStore(NamedTuple):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from retrieve_rl.config import named_files
+from retrieve_rl.errors import DataError
 from retrieve_rl.go.config import SourceConfig, resolve
 from retrieve_rl.go.data import load_data
 from retrieve_rl.go.points import BLACK
@@ -51,6 +52,21 @@ def test_another_collection_changes_no_held_out_game(load, random_sgf):
     held_out = games_of(alone, VALIDATION) | games_of(alone, TEST)
     trained_on = games.digests[together.store.positions.games[together.training_rows]]
     assert not held_out & set(map(bytes, trained_on))
+
+
+def test_a_file_s_name_must_tell_whether_its_games_may_be_held_out(tmp_path, make_run, random_sgf):
+    text = ""
+    for name, first in (("own", 0), ("others", 20)):
+        folder = tmp_path / name
+        folder.mkdir()
+        games = (random_sgf(seed) for seed in range(first, first + 20))
+        (folder / "games.sgf").write_bytes(b"".join(games))
+        text += f'[[data.sources]]\nfile = "{name}"\nsha256 = "{digest_of_records(folder)}"\n'
+    task = tmp_path / "mine.toml"
+    task.write_text(f"{text}held_out = false\n")
+    config = resolve(str(task), preset="smoke", games=tmp_path, settings=WHOLE)
+    with pytest.raises(DataError, match=r"both have a file games\.sgf: .* rename one of them"):
+        load_data(config, make_run())
 
 
 def test_of_a_bot_s_games_its_own_side_alone_is_taken(load, random_sgf):
