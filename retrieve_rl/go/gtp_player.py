@@ -1,5 +1,6 @@
 """An external engine as a player of many games: a process for each game at a time."""
 
+import contextlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -90,9 +91,7 @@ class GtpPlayer:
         try:
             engine = self._playing.get(state.game)
             if engine is None:
-                engine = self._idle_engine() or self._start(state.seed)
-                self._playing[state.game] = engine
-                engine.new_game(state.komi)
+                engine = self._playing[state.game] = self._at_new_game(state)
             engine.follow(state.moves)
             return engine.genmove()
         except EngineFault as error:
@@ -113,6 +112,17 @@ class GtpPlayer:
             return None
         finally:
             self._leave(engine)
+
+    def _at_new_game(self, state: GameState) -> GtpEngine:
+        """Raises EngineFault where a fresh process fails; one that ended while idle is no fault."""
+        engine = self._idle_engine()
+        if engine is not None:
+            with contextlib.suppress(EngineFault):
+                engine.new_game(state.komi)
+                return engine
+        engine = self._start(state.seed)
+        engine.new_game(state.komi)
+        return engine
 
     def _idle_engine(self) -> GtpEngine | None:
         try:

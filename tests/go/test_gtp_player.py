@@ -56,6 +56,14 @@ def test_a_failure_is_told_for_its_game_alone(start):
     assert player.moves(states(3)) == ["A1"]
 
 
+def test_a_process_that_ended_between_games_is_replaced(start):
+    player = start("genmove:2:last")
+    assert player.moves(states(0)) == ["A1"]
+    assert player.moves(states(0, moves="A1 D4")) == ["C1"]  # these were its last words
+    assert player.ended(states(0)) == [None]
+    assert player.moves(states(1)) == ["A1"]
+
+
 def test_every_game_has_its_own_seed_and_process(start):
     player = start("genmove:{seed}:refuse:no", "--seed", "{seed}")
     answers = player.moves([*states(0, seed=1), *states(1, seed=2)])
