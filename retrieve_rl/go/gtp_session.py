@@ -13,7 +13,7 @@ import numpy as np
 from retrieve_rl.go.board import Boards, Verdict, area_scores_of
 from retrieve_rl.go.endings import Fault
 from retrieve_rl.go.player import Player
-from retrieve_rl.go.points import BLACK, COLUMN_LETTERS, SIZE, WHITE, move_of
+from retrieve_rl.go.points import BLACK, COLUMN_LETTERS, NO_MOVE, SIZE, WHITE, move_of
 from retrieve_rl.go.referee import GameState
 
 _COLORS = {"b": BLACK, "black": BLACK, "w": WHITE, "white": WHITE}
@@ -100,6 +100,7 @@ class GtpSession:
     def _clear(self) -> None:
         self._moves: list[tuple[int, int]] = []
         self._boards = Boards(1)
+        self._ko = NO_MOVE
         self._player.ended([self._state(BLACK)])
 
     def _set_komi(self, words: Sequence[str]) -> str:
@@ -157,15 +158,23 @@ class GtpSession:
 
     def _put(self, color: int, move: int) -> bool:
         """Plays a move; False where it is illegal, and nothing is changed."""
+        self._heed_ko(color)
         verdict = Verdict(
             self._boards.play(_ROW, np.array([move]), np.array([color]), repetition_allowed=True)[0]
         )
         if verdict not in (Verdict.LEGAL, Verdict.SUPERKO):
             return False
         self._moves.append((color, move))
+        self._ko = int(self._boards.ko[0])
         return True
 
+    def _heed_ko(self, color: int) -> None:
+        """Simple ko binds the other player alone: one color may make several moves in a row."""
+        took_it = bool(self._moves) and self._moves[-1][0] == color
+        self._boards.ko[0] = NO_MOVE if took_it else self._ko
+
     def _state(self, color: int) -> GameState:
+        self._heed_ko(color)
         return GameState(
             game=0,
             seed=self._begun,

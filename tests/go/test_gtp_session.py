@@ -15,7 +15,7 @@ from retrieve_rl.go.gtp_session import GtpSession, serve
 from retrieve_rl.go.match import play_match
 from retrieve_rl.go.match_games import plan_games
 from retrieve_rl.go.openings import OpeningSet
-from retrieve_rl.go.points import BLACK, WHITE, moves_of, vertex_of
+from retrieve_rl.go.points import BLACK, NO_MOVE, WHITE, moves_of, vertex_of
 from retrieve_rl.progress import Reporter
 from retrieve_rl.signals import StopRequest
 
@@ -157,6 +157,22 @@ def test_suicide_and_ko_are_refused_and_repetition_is_left_to_the_controller(ses
     assert session.answer("play w D5") == "? illegal move\n\n"
     # Both pass: simple ko is lifted, and taking back repeats the position.
     assert ask(session, "play w pass", "play b pass", "play w D5") == ["=\n\n"] * 3
+
+
+def test_who_took_a_ko_may_fill_it(session, player):
+    ko = [f"play b {v}" for v in ("C5", "D6", "D4")]
+    ko += [*(f"play w {v}" for v in ("F5", "E6", "E4", "D5")), "play b E5"]
+    point = moves_of("D5")[0]
+    ask(session, *ko, "genmove w")
+    assert (player.asked[0].ko, player.asked[0].legal[point]) == (point, False)
+    ask(session, "undo", "genmove b")
+    assert (player.asked[0].ko, player.asked[0].legal[point]) == (NO_MOVE, True)
+    # What Black is refused lifts no ko for White.
+    ask(session, "clear_board", *ko)
+    assert ask(session, "play b E5", "play w D5") == ["? illegal move\n\n"] * 2
+    assert ask(session, "play b D5", "undo", "play w D5") == ["=\n\n"] * 2 + ["? illegal move\n\n"]
+    session.answer("play b D5")
+    assert session.answer("showboard").splitlines()[6].split()[3:7] == ["X", "X", "X", "O"]
 
 
 def test_comments_and_empty_lines_are_no_commands(session):
