@@ -24,9 +24,10 @@ def heard_neighbors(agent: Agent, game: int) -> str:
         outcome = int(known.games.outcomes[int(one.games[0])])
         turned = turn_moves(one.next_moves[0], symmetry)
         followed = [vertex_of(int(move)) for move in turned if move != NO_MOVE]
+        won = f"won by {WINNERS[outcome]}" if outcome else "a draw"
         lines.append(
             f"row {row} distance {distance:.4g} ply {int(one.plies[0])}"
-            f" {COLORS[int(one.to_move[0])]} to move, won by {WINNERS[outcome]}:"
+            f" {COLORS[int(one.to_move[0])]} to move, {won}:"
             f" {' '.join(followed)}"
         )
     return "\n".join(lines) or "none"

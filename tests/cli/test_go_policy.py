@@ -1,6 +1,7 @@
 """train-policy, evaluate and gtp for a task of Go: a tiny run, its matches, and what is refused."""
 
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -186,4 +187,5 @@ def test_a_policy_is_an_engine(trained, invoke):
     assert answers[5] == ("=6 W+7" if move == "pass" else "=6 B+74")
     neighbors = answers[3].removeprefix("=4 ").splitlines()
     assert len(neighbors) == 3
-    assert all(line.startswith("row ") and "won by" in line for line in neighbors)
+    line = r"row \d+ distance \S+ ply \d+ (black|white) to move, (won by (black|white)|a draw):.*"
+    assert all(re.fullmatch(line, neighbor) for neighbor in neighbors)
