@@ -20,36 +20,15 @@ class Selection:
       players: names, one of which must play; empty for anyone.
       named_side_only: only positions in which the player to move has a name, and, where `players`
         is given, one of these.
-      min_rating: both ratings are numbers and at least this.
-      min_rank: both ratings are ranks and at least this; see `rank`.
-      komi: the komi allowed; empty for any.
-      min_moves, max_moves: passes included.
-      outcomes: the outcomes allowed, of 1 (Black won), 0 (draw), -1; empty for any.
     """
 
     players: tuple[str, ...] = ()
     named_side_only: bool = False
-    min_rating: float | None = None
-    min_rank: int | None = None
-    komi: tuple[float, ...] = ()
-    min_moves: int = 1
-    max_moves: int | None = None
-    outcomes: tuple[int, ...] = ()
 
     def takes(self, game: Game) -> bool:
         """Whether the game is taken."""
-        ratings = [rating(text) for text in game.ratings]
-        ranks = [rank(text) for text in game.ratings]
-        return (
-            (self.min_rating is None or all(r >= self.min_rating for r in ratings))
-            and (self.min_rank is None or all(r >= self.min_rank for r in ranks))
-            and (not self.players or any(name in self.players for name in game.names))
-            and (not self.named_side_only or any(self.takes_side(name) for name in game.names))
-            and (not self.komi or game.komi in self.komi)
-            and self.min_moves <= len(game.moves)
-            and (self.max_moves is None or len(game.moves) <= self.max_moves)
-            and (not self.outcomes or game.outcome in self.outcomes)
-        )
+        listed = not self.players or any(name in self.players for name in game.names)
+        return listed and any(self.takes_side(name) for name in game.names)
 
     def takes_side(self, name: str) -> bool:
         """Whether positions in which the player called `name` is to move are taken."""

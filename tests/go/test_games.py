@@ -86,13 +86,13 @@ def test_every_rejection_is_counted(tmp_path, random_sgf):
         Reason.NO_MOVES: "(;SZ[9]KM[7]RE[B+R])",
         Reason.NO_RESULT: "(;SZ[9]KM[7]RE[Void];B[aa])",
         Reason.NO_KOMI: "(;SZ[9]RE[B+R];B[aa])",
-        Reason.FILTERED: "(;SZ[9]KM[3]RE[B+R];B[aa])",
+        Reason.FILTERED: "(;SZ[9]KM[7]RE[B+R]PB[Ann]PW[Bob];B[aa])",
     }
     for number, text in enumerate(texts.values()):
         (tmp_path / f"{number:02}.sgf").write_text(text)
     (tmp_path / "98.sgf").write_bytes(random_sgf(1))
     (tmp_path / "99.sgf").write_bytes(random_sgf(1))
-    records = read(Source(tmp_path, Selection(komi=(7.0,))))
+    records = read(Source(tmp_path, Selection(players=("",))))
     expected = {reason.value: 1 for reason in [*texts, Reason.DUPLICATE]}
     assert set(texts) | {Reason.DUPLICATE} == set(Reason)
     assert records.rejected == expected and len(records.games) == 1

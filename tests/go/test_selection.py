@@ -28,29 +28,12 @@ def test_ratings_and_ranks():
         ({}, True),
         ({"players": ("bot", "other")}, True),
         ({"players": ("other",)}, False),
-        ({"min_rank": -3}, True),
-        ({"min_rank": 0}, False),
-        ({"min_rating": 1.0}, False),
-        ({"komi": (5.5, 7.0)}, True),
-        ({"komi": (7.0,)}, False),
-        ({"min_moves": 2, "max_moves": 2}, True),
-        ({"min_moves": 3}, False),
-        ({"max_moves": 1}, False),
-        ({"outcomes": (-1,)}, True),
-        ({"outcomes": (0, 1)}, False),
         ({"named_side_only": True}, True),
         ({"named_side_only": True, "players": ("nobody",)}, False),
     ],
 )
 def test_each_filter(options, taken):
     assert takes(**options) is taken
-
-
-def test_numbers_are_rated_by_number():
-    rated = "SZ[9]KM[7]RE[0]BR[2100]WR[1999.5?]"
-    assert takes(rated, min_rating=1999.5) and not takes(rated, min_rating=2000)
-    assert not takes(rated, min_rank=-30)
-    assert not takes("SZ[9]KM[7]RE[0]BR[2100]", min_rating=0.0)
 
 
 def test_sides():
