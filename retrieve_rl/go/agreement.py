@@ -3,12 +3,13 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Int, UInt8, UInt64
 
 from retrieve_rl.go.asking import TurnedNeighbors
 from retrieve_rl.go.points import BLACK, NUM_POINTS, WHITE, unpack_boards
 from retrieve_rl.go.positions import Positions
 from retrieve_rl.go.symmetries import NUM_SYMMETRIES, turn_boards, turn_moves
+from retrieve_rl.signals import UNASKED, StopRequest
 
 PLY_BUCKETS = ((0, 10), (10, 20), (20, 30), (30, 40), (40, 60), (60, None))
 _ROWS_AT_ONCE = 65_536
@@ -38,18 +39,29 @@ def is_same(
     return (found >= 0) & stones & to_move & ko
 
 
-def occurs_in(
-    positions: Positions, queries: Int[np.ndarray, " B"], rows: Int[np.ndarray, " N"]
-) -> Bool[np.ndarray, " B"]:
-    """Whether the stones of each query lie, in any orientation, in one of the rows."""
-    return same_stones(positions.boards[queries], positions.boards[rows])
-
-
 def same_stones(
     boards: UInt8[np.ndarray, "B 21"], known: UInt8[np.ndarray, "N 21"]
 ) -> Bool[np.ndarray, " B"]:
     """Whether each packed board is, in any orientation, one of the known ones."""
-    return np.isin(_canonical(boards), _canonical(known))
+    return np.isin(canonical(boards), canonical(known))
+
+
+def canonical(
+    boards: UInt8[np.ndarray, "N 21"], stop: StopRequest = UNASKED
+) -> UInt64[np.ndarray, " N"]:
+    """A number for each packed board: the same where boards are equal up to symmetry, else as good
+    as never.
+
+    Raises:
+      Interrupted: a signal came.
+    """
+    parts = []
+    for start in range(0, len(boards), _ROWS_AT_ONCE):
+        stop.raise_if_requested("all is kept but the report: run again to go on")
+        points = unpack_boards(np.asarray(boards[start : start + _ROWS_AT_ONCE]))
+        images = [_number(turn_boards(points, symmetry)) for symmetry in range(NUM_SYMMETRIES)]
+        parts.append(np.min(images, axis=0))
+    return np.concatenate(parts)
 
 
 def shares(
@@ -64,16 +76,6 @@ def shares(
             for name, inside in plies_in_buckets(plies).items()
         },
     }
-
-
-def _canonical(boards: np.ndarray) -> np.ndarray:
-    """[N] uint64, equal where the packed boards are equal up to symmetry, else as good as never."""
-    parts = []
-    for start in range(0, len(boards), _ROWS_AT_ONCE):
-        points = unpack_boards(np.asarray(boards[start : start + _ROWS_AT_ONCE]))
-        images = [_number(turn_boards(points, symmetry)) for symmetry in range(NUM_SYMMETRIES)]
-        parts.append(np.min(images, axis=0))
-    return np.concatenate(parts)
 
 
 def _number(points: np.ndarray) -> np.ndarray:

@@ -4,8 +4,9 @@ import time
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt64
 
-from retrieve_rl.go.agreement import agrees, is_same, occurs_in, shares
+from retrieve_rl.go.agreement import agrees, canonical, is_same, shares
 from retrieve_rl.go.asking import TurnedNeighbors
 from retrieve_rl.go.config import (
     DEFAULT_ARM,
@@ -48,8 +49,9 @@ def build_index(config: GoConfig, run: Run) -> RunResult:
     index = make_index(config, data, encoder, run)
     finished("index")
     run.reporter.say("judging encoder and neighbors on held-out games")
-    accuracy = judge_encoder(data, encoder)
-    neighbors = judge_neighbors(config, data, encoder, index, run)
+    known = canonical(data.store.positions.boards[data.training_rows], run.stop)
+    accuracy = judge_encoder(data, encoder, known)
+    neighbors = judge_neighbors(config, data, encoder, index, known, run)
     finished("report")
     agreement = neighbors["neighbor_move_agreement"]
     return RunResult(
@@ -89,21 +91,36 @@ def build_index(config: GoConfig, run: Run) -> RunResult:
     )
 
 
-def judge_encoder(data: GoData, encoder: TrainedEncoder) -> dict[str, Any]:
-    """The encoder on validation and test games, and on boards that no training game holds."""
-    positions = data.store.positions
+def judge_encoder(
+    data: GoData, encoder: TrainedEncoder, known: UInt64[np.ndarray, " N"]
+) -> dict[str, Any]:
+    """The encoder on validation and test games, and on boards that no training game holds.
+
+    Args:
+      known: the `canonical` boards of training games.
+    """
+    boards = data.store.positions.boards
     told = {}
     for name, part in (("validation", VALIDATION), ("test", TEST)):
         rows = data.rows_of(part)
-        never_seen = ~occurs_in(positions, rows, data.training_rows)
+        never_seen = ~np.isin(canonical(boards[rows]), known)
         told[name] = judge(encoder, data, rows, never_seen)
     return told
 
 
 def judge_neighbors(
-    config: GoConfig, data: GoData, encoder: TrainedEncoder, index: GoIndex, run: Run
+    config: GoConfig,
+    data: GoData,
+    encoder: TrainedEncoder,
+    index: GoIndex,
+    known: UInt64[np.ndarray, " N"],
+    run: Run,
 ) -> dict[str, Any]:
-    """How test positions compare with their neighbors: by learned key, by raw board, at random."""
+    """How test positions compare with their neighbors: by learned key, by raw board, at random.
+
+    Args:
+      known: as in `judge_encoder`.
+    """
     rng = np.random.default_rng([config.index.seed, 2])
     test_rows = data.rows_of(TEST)
     count = min(config.evaluate.positions, len(test_rows))
@@ -118,7 +135,7 @@ def judge_neighbors(
     }
     positions = data.store.positions
     plies = positions.plies[queries]
-    seen = occurs_in(positions, queries, data.training_rows)
+    seen = np.isin(canonical(positions.boards[queries]), known)
     learned = found["learned"]
     hits = {name: agrees(positions, queries, one) for name, one in found.items()}
     same = is_same(positions, queries, learned)

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from retrieve_rl.go.agreement import agrees, is_same, occurs_in, shares
+from retrieve_rl.errors import Interrupted
+from retrieve_rl.go.agreement import agrees, canonical, is_same, same_stones, shares
 from retrieve_rl.go.asking import TurnedNeighbors
 from retrieve_rl.go.points import BLACK, NO_MOVE, PASS, WHITE, pack_boards
 from retrieve_rl.go.positions import Positions
+from retrieve_rl.signals import StopRequest
 
 
 @pytest.fixture
@@ -47,9 +49,13 @@ def test_moves_and_positions_are_compared_in_the_query_s_orientation(positions, 
 
 
 def test_a_board_occurs_in_any_orientation(positions):
-    everything = np.arange(4)
-    found = occurs_in(positions, everything, np.array([1]))
+    found = same_stones(positions.boards, positions.boards[[1]])
     np.testing.assert_array_equal(found, [True, True, True, False])
+
+
+def test_a_signal_ends_the_comparison_of_boards(positions):
+    with pytest.raises(Interrupted, match="run again to go on"):
+        canonical(positions.boards, StopRequest(15))
 
 
 def test_shares_are_given_twice_and_by_ply():

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from retrieve_rl.errors import Interrupted
+from retrieve_rl.go import agreement, train_encoder
 from retrieve_rl.go import index as indexes
-from retrieve_rl.go import train_encoder
 from retrieve_rl.go.build_index import build_index
 from retrieve_rl.go.config import resolve
 from retrieve_rl.go.data import split_data
 from retrieve_rl.go.index import keys_of, make_index, neighbors_of
-from retrieve_rl.go.splits import TEST, TRAINING
+from retrieve_rl.go.splits import TEST, TRAINING, VALIDATION
 from retrieve_rl.go.store import open_store, write_store
+from retrieve_rl.go.symmetries import NUM_SYMMETRIES
 from retrieve_rl.results import read_result, write_result
 
 
@@ -67,7 +68,7 @@ def test_a_signal_waits_for_one_chunk_and_the_keys_go_on_after_it(
 
 
 def test_the_result_says_how_good_it_is_and_nothing_is_made_twice(
-    go_config, go_index, go_run, make_run, monkeypatch
+    go_config, go_data, go_index, go_run, make_run, monkeypatch
 ):
     result = build_index(go_config, go_run)
     summary = result.summary
@@ -84,8 +85,20 @@ def test_the_result_says_how_good_it_is_and_nothing_is_made_twice(
 
     monkeypatch.setattr(train_encoder, "_train", forbidden)
     monkeypatch.setattr(indexes, "fit_pca", forbidden)
+    number, compared = agreement._number, []
+
+    def counted(points):
+        compared.append(len(points))
+        return number(points)
+
+    monkeypatch.setattr(agreement, "_number", counted)
     again = build_index(go_config, go_run)
     assert again.summary == summary
+    queries = go_config.evaluate.positions
+    boards = len(go_data.training_rows) + sum(
+        len(go_data.rows_of(part)) for part in (VALIDATION, TEST)
+    )
+    assert sum(compared) == NUM_SYMMETRIES * (boards + queries)
     narrow = {"dim": 4}
     keys = go_config.keys.model_copy(update=narrow)
     with pytest.raises(AssertionError, match="done again"):
