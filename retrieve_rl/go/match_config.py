@@ -32,7 +32,7 @@ class MatchConfig(Strict):
     Attributes:
       trained: what the policy was trained with.
       policy: the digest of its checkpoint.
-      index: the digest of its index; None where it hears of no neighbors.
+      index: the digest of its index, asked or not; None for a policy trained without neighbors.
       agent: how the policy plays.
       opponent: a command line.
       openings, first_seed: see `OpeningSet`; openings as vertices.

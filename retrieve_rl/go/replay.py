@@ -19,7 +19,8 @@ _REASONS = {
 
 @dataclass(frozen=True)
 class Replay:
-    """G games of N moves in all, one after the other. Plies from an illegal move on hold zeros.
+    """G games of N moves in all, one after the other. Boards after an illegal move are zeros,
+    ko is NO_MOVE; moves and to_move go on as recorded.
 
     Attributes:
       lengths: moves of each game.

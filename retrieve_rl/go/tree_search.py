@@ -1,9 +1,10 @@
 """pUCT over a learned model, many games in one batch (Schrittwieser et al. 2020, appendix B).
 
-What `mctx.muzero_policy` computes without noise, but for ties, which it breaks by lot. Written anew
-because of its loops over single games: vectorized, each step up a tree copies the tree, which on a
-CPU takes four times as long as the network. Here the one loop, down the tree, is over the batch, a
-node's row is that of all games, and a step writes one number a game.
+What `mctx.muzero_policy` computes without noise and with `qtransform_by_min_max(-1, 1)`, but for
+ties, which it breaks by lot. Written anew because of its loops over single games: vectorized, each
+step up a tree copies the tree, which on a CPU takes four times as long as the network. Here the one
+loop, down the tree, is over the batch, a node's row is that of all games, and a step writes one
+number a game.
 """
 
 from collections.abc import Callable
