@@ -59,11 +59,11 @@ def judged_on(settings: Mapping[str, Any], seed: int, measure: str) -> dict[str,
 def measurements(result: RunResult) -> Measurements:
     """One a test game, named by the first digits of its digest; a game counts for its positions.
 
-    Of a match one a pair of games from an opening, named by its number; void games do not count.
+    Of a match one an opening, named by its number: all games from it; void games do not count.
     """
     outcomes = result.outcomes
     if result.summary["measure"] == "score":
-        return _pairs(played_games_of(outcomes))
+        return _by_opening(played_games_of(outcomes))
     names = [outcome["game"][:_DIGITS] for outcome in outcomes]
     values = {name: [outcome[column] for outcome in outcomes] for name, column in _MEASURES.items()}
     return Measurements(names, [outcome["positions"] for outcome in outcomes], values)
@@ -96,13 +96,13 @@ def condition_totals(result: RunResult) -> dict[str, list[float]]:
     return {name: list(map(float, table["hits_by_game"])) for name, table in tables.items()}
 
 
-def _pairs(played: Sequence[PlayedGame]) -> Measurements:
+def _by_opening(played: Sequence[PlayedGame]) -> Measurements:
     scores: dict[int, list[float]] = {}
     for game in played:
         if game.score is not None:
-            scores.setdefault(game.game.number // 2, []).append(game.score)
-    counts = [len(pair) for pair in scores.values()]
-    return Measurements(list(scores), counts, {"score": [sum(pair) for pair in scores.values()]})
+            scores.setdefault(game.game.opening_number, []).append(game.score)
+    counts = [len(games) for games in scores.values()]
+    return Measurements(list(scores), counts, {"score": [sum(games) for games in scores.values()]})
 
 
 def _of_match(result: RunResult) -> dict[str, dict[str, Any]]:

@@ -1,10 +1,13 @@
 """The numbers of a match: scores, intervals over openings, faults, and what players claimed."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from retrieve_rl.artifacts import to_json
 from retrieve_rl.errors import GateError
+from retrieve_rl.go.cell import measurements
 from retrieve_rl.go.endings import Fault, Label, counted, failed
 from retrieve_rl.go.match_games import plan_games, played_game
 from retrieve_rl.go.match_statistics import check_voids, elo, score_interval, summarize
@@ -86,6 +89,15 @@ def test_the_interval_keeps_games_of_an_opening_together():
     alone = score_interval(np.repeat([1.0, 0.0], 10), np.arange(20))
     assert alone[1] - alone[0] < high - low
     assert score_interval(np.ones(3), np.zeros(3, int)) == [1.0, 1.0]
+
+
+def test_a_study_takes_all_games_from_an_opening_as_one():
+    """Of three openings the first begins the fourth pair, too."""
+    played = a_match(*[by_points(3.0)] * 7, by_points(-1.0))
+    outcomes = [game.model_dump(mode="json") for game in played]
+    columns = measurements(SimpleNamespace(outcomes=outcomes, summary={"measure": "score"}))
+    assert (columns.episodes, columns.counts) == ([0, 1, 2], [4, 2, 2])
+    assert columns.values == {"score": [3.0, 1.0, 1.0]}
 
 
 def test_the_interval_covers_the_truth():
