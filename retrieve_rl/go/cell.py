@@ -6,6 +6,7 @@ from typing import Any
 from retrieve_rl.config import settings_of
 from retrieve_rl.go.bundled import bundled_records
 from retrieve_rl.go.config import GoConfig, settings_that_count
+from retrieve_rl.go.endings import Label
 from retrieve_rl.go.match_games import PlayedGame, played_games_of
 from retrieve_rl.go.sources import digest_of_records
 from retrieve_rl.results import Measurements, RunResult
@@ -117,7 +118,7 @@ def _of_match(result: RunResult) -> dict[str, dict[str, Any]]:
             "score_as_black": summary["by_color"]["black"],
             "score_as_white": summary["by_color"]["white"],
         },
-        "endings": summary["labels"],
+        "endings": {label.value: summary["labels"].get(label.value, 0) for label in Label},
         "cost of a move": {name: timings[name] for name in costs if name in timings},
         "failures": {
             "void": summary["void"],

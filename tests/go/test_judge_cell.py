@@ -9,6 +9,7 @@ from retrieve_rl.config import digest
 from retrieve_rl.errors import GateError, UsageError
 from retrieve_rl.go import cell
 from retrieve_rl.go.config import config_hash, index_config_hash, judgment_hash
+from retrieve_rl.go.endings import Label
 from retrieve_rl.go.judge_cell import judge_cell
 from retrieve_rl.go.openings import split_openings
 from retrieve_rl.go.play_config import PlayConfig, RecordsConfig
@@ -101,7 +102,9 @@ def test_a_match_is_measured_by_pairs(playing, judge, go_data):
     games = {name: found["mean"] for name, found in conditions["games"].items()}
     assert games["distinct"] == told.summary["distinct_games"] > 0
     assert games["score_as_black"] + games["score_as_white"] == 2 * told.summary["mean"]
-    assert sum(found["mean"] for found in conditions["endings"].values()) == 4
+    endings = {name: found["mean"] for name, found in conditions["endings"].items()}
+    assert endings == {**dict.fromkeys(Label, 0), **told.summary["labels"]}
+    assert sum(endings.values()) == 4
     assert told.versions["opponent"] == told.summary["opponent"]
 
 
