@@ -162,6 +162,17 @@ class GoConfig(RunConfig):
             )
         return self
 
+    @model_validator(mode="after")
+    def _who_has_no_neighbors_plays_without(self) -> "GoConfig":
+        play = self.play
+        asks = play.neighbors not in (None, "none") or play.num_neighbors is not None
+        if self.plays and not self.retrieves and (asks or play.grows_by != "nothing"):
+            raise ValueError(
+                "play.neighbors, play.num_neighbors and play.grows_by are for policies with"
+                ' neighbors: retrieval.source is "none"'
+            )
+        return self
+
     @property
     def retrieves(self) -> bool:
         """Whether the policy hears of neighbors at all."""

@@ -127,8 +127,8 @@ def _agent(config: GoConfig) -> AgentConfig:
     play = config.play
     return agent_config(
         config,
-        player="prior" if play.simulations == 0 else play.player,
-        simulations=play.simulations,
+        player=play.player,
+        simulations=None if play.player == "prior" else play.simulations,
         neighbors=play.neighbors,
         num_neighbors=play.num_neighbors,
     )

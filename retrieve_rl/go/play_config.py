@@ -27,10 +27,10 @@ class PlayConfig(Strict):
     opponent: str = ""
     """Command line of an engine of the Go Text Protocol; empty: no match, the policy is judged on
     held-out games."""
-    games: int = Field(100, ge=2)
+    games: int = Field(100, ge=2, multiple_of=2)
     player: PlayerKind = "puct"
     simulations: int = Field(200, ge=0)
-    """0: the prior alone."""
+    """0: the prior alone, as with `player = "prior"`, which makes none."""
     neighbors: NeighborKind | None = None
     """What the root hears of; by default what the policy was trained with."""
     num_neighbors: int | None = Field(None, ge=1)
@@ -39,7 +39,7 @@ class PlayConfig(Strict):
     """Own games: of this player against this opponent. Other games: from `other_games`."""
     added_positions: int = Field(2600, ge=1)
     """How many positions join the set, in whole games but the last; about 1% of `go9`."""
-    added_from: int = Field(60, ge=2)
+    added_from: int = Field(60, ge=2, multiple_of=2)
     """Games of its own that are played for them."""
     other_games: RecordsConfig | None = None
 
@@ -47,4 +47,10 @@ class PlayConfig(Strict):
     def _other_games_are_named(self) -> "PlayConfig":
         if self.grows_by == "other games" and self.other_games is None:
             raise ValueError('play.grows_by = "other games" needs play.other_games')
+        return self
+
+    @model_validator(mode="after")
+    def _what_grows_plays(self) -> "PlayConfig":
+        if self.grows_by != "nothing" and not self.opponent:
+            raise ValueError(f'play.grows_by = "{self.grows_by}" needs play.opponent')
         return self

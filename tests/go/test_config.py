@@ -71,11 +71,25 @@ def test_what_only_a_policy_reads_leaves_the_index_as_it_is():
         (['data.sources=[{file="a.sgf"}]'], "sha256"),
         (["retrieval.num_neighbors=11"], "more than the index.num_neighbors 10"),
         (["model.unroll_steps=10"], "model.unroll_steps"),
+        (["play.games=3"], "multiple of 2"),
+        (["play.added_from=7"], "multiple of 2"),
+        (['play.grows_by="own games"'], "needs play.opponent"),
     ],
 )
 def test_contradictions_are_said(settings, message):
     with pytest.raises(UsageError, match=message):
         resolve("go9", settings=settings)
+
+
+@pytest.mark.parametrize(
+    "setting", ["play.neighbors=nearest", "play.num_neighbors=3", 'play.grows_by="own games"']
+)
+def test_a_match_of_the_baseline_has_no_neighbors(setting):
+    settings = ["play.opponent=gnugo", setting]
+    assert resolve("go9", settings=settings).plays
+    with pytest.raises(UsageError, match="for policies with neighbors"):
+        resolve("go9", arm="baseline", settings=settings)
+    assert resolve("go9", arm="baseline", settings=["play.opponent=gnugo", "play.neighbors=none"])
 
 
 def test_a_budget_leaves_the_size_of_the_encoder_to_the_task():

@@ -108,6 +108,12 @@ def test_a_match_is_measured_by_pairs(playing, judge, go_data):
     assert told.versions["opponent"] == told.summary["opponent"]
 
 
+def test_the_prior_plays_whatever_number_of_simulations_is_set(playing, judge):
+    told = judge(playing(player="prior", simulations=200, games=2))
+    assert told.config["agent"]["search"]["player"] == "prior"
+    assert told.summary["games"] == 2
+
+
 def test_a_match_of_void_games_is_no_result(playing, fake_engine, judge):
     opponent = fake_engine.command("--seed", "{seed}", "genmove:3:exit:0")
     with pytest.raises(GateError, match="4 of 4 games are void"):
