@@ -63,7 +63,8 @@ def play_match(
     if not finished.computed:
         reporter.say("this match was already played; --force starts over")
     print_result(finished, place, output)
-    check_voids(played_games_of(finished.result.outcomes))
+    remedy = "--force plays the whole match again"
+    check_voids(played_games_of(finished.result.outcomes), remedy=remedy)
     check_gate(finished.result, fail_under)
 
 

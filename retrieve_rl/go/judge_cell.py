@@ -119,7 +119,11 @@ def _match(
         version=version,
     )
     result = evaluate_match(match, run, trained=trained, version=version)
-    check_voids(played_games_of(result.outcomes))
+    remedy = (
+        f'remove the files of the void games, those with "outcome": null, from'
+        f" {run.folder / 'games'} and run again"
+    )
+    check_voids(played_games_of(result.outcomes), remedy=remedy)
     return result
 
 

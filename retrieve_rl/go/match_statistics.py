@@ -76,13 +76,13 @@ def score_interval(
     return [float(end) for end in np.quantile(means, [0.025, 0.975])]
 
 
-def check_voids(played: Sequence[PlayedGame]) -> None:
-    """Raises GateError where more than MAX_VOID_SHARE of the games are void."""
+def check_voids(played: Sequence[PlayedGame], *, remedy: str) -> None:
+    """Raises GateError, which ends with the remedy, where more than MAX_VOID_SHARE are void."""
     voids = [game for game in played if game.label in VOIDS]
     if len(voids) > MAX_VOID_SHARE * len(played):
         raise GateError(
             f"{len(voids)} of {len(played)} games are void, more than {MAX_VOID_SHARE:.0%}: the"
-            f" match says little; the last one: {voids[-1].label}, {voids[-1].detail}"
+            f" match says little; the last one: {voids[-1].label}, {voids[-1].detail}; {remedy}"
         )
 
 

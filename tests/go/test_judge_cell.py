@@ -1,6 +1,7 @@
 """What a study plays with a policy: runs and numbers of its own, a memory that grows first."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -114,14 +115,17 @@ def test_the_prior_plays_whatever_number_of_simulations_is_set(playing, judge):
     assert told.summary["games"] == 2
 
 
-def test_a_match_of_void_games_is_no_result(playing, fake_engine, judge):
+def test_a_match_of_void_games_is_no_result(playing, fake_engine, judge, tmp_path):
     opponent = fake_engine.command("--seed", "{seed}", "genmove:3:exit:0")
-    with pytest.raises(GateError, match="4 of 4 games are void"):
-        judge(
-            playing().model_copy(
-                update={"play": playing().play.model_copy(update={"opponent": opponent})}
-            )
-        )
+    config = playing()
+    play = config.play.model_copy(update={"opponent": opponent})
+    remedy = re.escape(f"from {tmp_path / 'judged/games'} and run again")
+    with pytest.raises(GateError, match=f"4 of 4 games are void.*{remedy}$"):
+        judge(config.model_copy(update={"play": play}))
+    for file in (tmp_path / "judged/games").glob("*.json"):
+        assert '"outcome": null' in file.read_text()
+        file.unlink()
+    assert judge(config).summary["void"] == 0
 
 
 def shared(name, some, others):
