@@ -11,13 +11,14 @@ from retrieve_rl.go.gtp_engine import TimeLimits
 from retrieve_rl.go.gtp_player import GtpPlayer
 from retrieve_rl.go.match import play_match
 from retrieve_rl.go.match_config import MatchConfig, match_hash
-from retrieve_rl.go.match_games import PlayedGame, plan_games
+from retrieve_rl.go.match_games import PlannedGame, PlayedGame, plan_games
 from retrieve_rl.go.match_statistics import summarize
 from retrieve_rl.go.model import count_parameters
 from retrieve_rl.go.open_trained import agent_of, open_trained
 from retrieve_rl.go.played_positions import distances_of_played, middle_states, played_positions
 from retrieve_rl.go.search_cost import search_cost
 from retrieve_rl.results import Run, RunResult, machine
+from retrieve_rl.training.spent import log_spent, spent
 
 AT_ONCE = 32
 """Games that go on at the same time: the player moves in about half of them at once."""
@@ -48,16 +49,7 @@ def evaluate_match(
         opened = open_trained(config.trained, trained, run.root, version)
         agent = agent_of(opened, trained, config.agent)
         prepared = time.perf_counter()
-        played = play_match(
-            agent,
-            opponent,
-            games,
-            run.folder / "games",
-            at_once=AT_ONCE,
-            reporter=run.reporter,
-            stop=run.stop,
-        )
-    ended = time.perf_counter()
+        played = _play(agent, opponent, games, run)
     run.reporter.say("measuring what a move costs")
     cost = _cost(agent, played)
     retrieval = _retrieval(agent, played)
@@ -83,11 +75,33 @@ def evaluate_match(
         summary=_summary(played, {"player": agent.name, "opponent": engine}),
         timings={
             "prepare_seconds": prepared - began,
-            "play_seconds": ended - prepared,
+            "play_seconds": spent(run.folder).seconds,
             **cost,
         },
         **{**computed, "versions": {**computed["versions"], "opponent": engine}},
     )
+
+
+def _play(
+    agent: Agent, opponent: GtpPlayer, games: Sequence[PlannedGame], run: Run
+) -> list[PlayedGame]:
+    """Plays on, and logs what that took, also where it is stopped."""
+    folder = run.folder / "games"
+    folder.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    try:
+        return play_match(
+            agent,
+            opponent,
+            games,
+            folder,
+            at_once=AT_ONCE,
+            reporter=run.reporter,
+            stop=run.stop,
+        )
+    finally:
+        saved = sum(1 for _ in folder.glob("*.json"))
+        log_spent(run.folder, saved, time.perf_counter() - began)
 
 
 def _summary(played: Sequence[PlayedGame], names: dict[str, str]) -> dict[str, Any]:

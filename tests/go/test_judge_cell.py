@@ -157,6 +157,8 @@ def test_own_games_join_the_memory_before_the_match(playing, judge, tmp_path, go
     assert 0 <= conditions["played positions"]["found_among_added"]["mean"] <= 1
     again = judge(grown)
     assert again.outcomes == told.outcomes
+    # All games were found: what they took is still told.
+    assert again.timings["play_seconds"] > told.timings["play_seconds"]
 
 
 def test_other_games_join_it_in_the_same_number(playing, judge, tmp_path, random_sgf):
