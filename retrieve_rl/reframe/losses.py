@@ -35,7 +35,7 @@ class Batch(NamedTuple):
       taught_weights: the same among the first B' windows, which teach the correction.
       examples: the windows' numbers in the batch, which decide what dropout drops.
       neighbors: [B', T, K] for the taught windows where the query is frozen, else None.
-      hidden: for a learned query, the groups hidden from each of the B' * T queries, else None.
+      not_from: [B', T, G], for a learned query the groups hidden from each step, else None.
     """
 
     window: Window
@@ -43,7 +43,7 @@ class Batch(NamedTuple):
     taught_weights: Float[Array, "B' T"]
     examples: Int[Array, " B"]
     neighbors: Neighbors | None
-    hidden: HiddenGroups | None
+    not_from: Int[Array, "B' T G"] | None
 
 
 def step_weights(mask: Bool[Array, "B T"]) -> Float[Array, "B T"]:
@@ -67,6 +67,7 @@ def squared_error(
 def policy_loss(
     config: ReframeConfig,
     graphdef: nnx.GraphDef,
+    key_groups: Int[Array, " N"] | None,
     memory: AssociativeMemoryBuffer | None,
     params: Params,
     batch: Batch,
@@ -77,6 +78,9 @@ def policy_loss(
     Where the experts alone teach the correction, the loss is the backbone's error over the whole
     batch plus the corrected action's error over the expert windows, and no gradient of the latter
     reaches the backbone. Otherwise it is the corrected action's error over the whole batch.
+
+    Args:
+      key_groups: of the memory's rows; None where nothing is hidden from a search in the step.
     """
     dropout_key, search_key = jax.random.split(rng_key)
     policy: ReframePolicy = nnx.merge(graphdef, params)
@@ -92,8 +96,9 @@ def policy_loss(
         steps = jax.lax.stop_gradient(steps)
     frozen = jax.lax.stop_gradient(memory)
     if batch.neighbors is None:
+        hidden = _hidden(key_groups, batch.not_from)
         output = policy.correct_by_learned_query(
-            config.retrieval, steps, frozen, batch.hidden, search_key
+            config.retrieval, steps, frozen, hidden, search_key
         )
     else:
         output = policy.correct(config.retrieval, steps, frozen, batch.neighbors)
@@ -101,3 +106,11 @@ def policy_loss(
     mean_gate = weighted_mean(output.gate, batch.taught_weights)
     metrics = {"backbone_error": backbone_error, "corrected_error": error, "gate": mean_gate}
     return error + backbone_error if apart else error, metrics
+
+
+def _hidden(
+    key_groups: Int[Array, " N"] | None, not_from: Int[Array, "B T G"] | None
+) -> HiddenGroups | None:
+    if key_groups is None or not_from is None:
+        return None
+    return HiddenGroups(key_groups, not_from.reshape(-1, not_from.shape[-1]))

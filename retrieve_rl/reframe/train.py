@@ -113,18 +113,18 @@ def sample_batch(
     if inputs.memory is not None and config.retrieval.learns_on == "experts":
         rows = jnp.maximum(rows[:experts] - counts.data, 0)
     taught = rows.shape[0]
-    neighbors, hidden = None, None
+    neighbors, not_from = None, None
     if inputs.neighbors is not None:
         neighbors = Neighbors(*(part[rows] for part in inputs.neighbors))
     elif inputs.hidden is not None:
-        hidden = inputs.hidden._replace(not_from=inputs.hidden.not_from[rows.reshape(-1)])
+        not_from = inputs.hidden.not_from[rows]
     return Batch(
         window,
         weights=step_weights(mask),
         taught_weights=step_weights(mask[:taught]),
         examples=jnp.arange(config.train.batch_size),
         neighbors=neighbors,
-        hidden=hidden,
+        not_from=not_from,
     )
 
 
@@ -140,12 +140,13 @@ def stage_2_steps(
     mesh: Mesh | None = None,
 ) -> tuple[TrainState, Metrics]:
     """Takes `num_steps` training steps, each with a batch of its own."""
+    key_groups = inputs.hidden.key_groups if inputs.hidden is not None else None
     return train_steps(
         state,
         rng_key,
         num_steps=num_steps,
         sample_fn=partial(sample_batch, config, counts, inputs),
-        loss_fn=partial(policy_loss, config, graphdef, inputs.memory),
+        loss_fn=partial(policy_loss, config, graphdef, key_groups, inputs.memory),
         optimizer=make_optimizer(config),
         num_slices=_num_slices(config, inputs, mesh),
         mesh=mesh,
@@ -153,8 +154,8 @@ def stage_2_steps(
 
 
 def _num_slices(config: ReframeConfig, inputs: TrainInputs, mesh: Mesh | None) -> int:
-    if inputs.memory is not None and inputs.neighbors is None:
-        return 1  # A search inside the step reads the whole memory, for however few queries.
+    if inputs.neighbors is None and config.retrieval.source == "random":
+        return 1  # Slices would draw the same neighbors.
     windows = -(-_STEPS_IN_SLICE // config.train.context_len)
     devices = mesh.size if mesh else 1
     sizes = (config.train.batch_size, config.experts_in_batch)

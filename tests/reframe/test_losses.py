@@ -33,7 +33,7 @@ def test_padded_entries_have_no_gradient():
 
 @pytest.fixture(scope="module", params=["frozen", "learned", "none"])
 def setup(request, tiny, make_data, make_memory, make_shared_run):
-    """(config, graphdef, params, memory, batch) for a frozen query, a learned one and no memory."""
+    """(config, graphdef, params, key groups, memory, batch) of three kinds of query."""
     options = {
         "frozen": {"query": "observation"},
         "learned": {"query": "learned"},
@@ -46,17 +46,18 @@ def setup(request, tiny, make_data, make_memory, make_shared_run):
     inputs = jax.device_put(make_inputs(config, data, memory, make_shared_run()))
     batch = jax.jit(partial(sample_batch, config, counts_of(data)))(inputs, jax.random.key(0))
     graphdef, params = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
-    return config, graphdef, params, inputs.memory, batch
+    key_groups = inputs.hidden.key_groups if inputs.hidden else None
+    return config, graphdef, params, key_groups, inputs.memory, batch
 
 
 @pytest.fixture(scope="module")
 def gradients(setup):
     """The loss's gradients by the parameters and by the memory."""
-    config, graphdef, params, memory, batch = setup
+    config, graphdef, params, groups, memory, batch = setup
 
     def loss(params, floats):
         changed = memory._replace(**floats) if memory else None
-        return policy_loss(config, graphdef, changed, params, batch, jax.random.key(0))[0]
+        return policy_loss(config, graphdef, groups, changed, params, batch, jax.random.key(0))[0]
 
     names = ("keys", "actions", "distance_scale", "center", "spread") if memory else ()
     floats = {name: getattr(memory, name) for name in names}
@@ -64,8 +65,8 @@ def gradients(setup):
 
 
 def loss_of(setup):
-    config, graphdef, params, memory, batch = setup
-    compiled = jax.jit(partial(policy_loss, config, graphdef))
+    config, graphdef, params, groups, memory, batch = setup
+    compiled = jax.jit(partial(policy_loss, config, graphdef, groups))
     return partial(compiled, memory, params), batch
 
 
@@ -94,12 +95,12 @@ def test_padding_changes_nothing(setup):
 
 
 def test_without_dropout_the_backbone_error_is_the_backbones(setup):
-    config, graphdef, params, memory, batch = setup
+    config, graphdef, params, groups, memory, batch = setup
     config = config.model_copy(
         update={"transformer": config.transformer.model_copy(update={"dropout": 0.0})}
     )
     graphdef, params = nnx.split(new_policy(config, 3, 2))
-    _, metrics = jax.jit(partial(policy_loss, config, graphdef))(
+    _, metrics = jax.jit(partial(policy_loss, config, graphdef, groups))(
         memory, params, batch, jax.random.key(0)
     )
     policy = nnx.merge(graphdef, params)
@@ -111,16 +112,17 @@ def test_without_dropout_the_backbone_error_is_the_backbones(setup):
     np.testing.assert_allclose(metrics["backbone_error"], expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("setup", ["frozen", "none"], indirect=True)
 def test_slices_with_dropout_add_up_to_the_batch(setup):
     """Half of the batch teaches the correction, and no two slices hold equally many real steps."""
-    config, graphdef, params, memory, batch = setup
+    config, graphdef, params, groups, memory, batch = setup
     taught = config.experts_in_batch
     assert len(set(np.asarray(batch.window.mask).reshape(-1, 4, 4).sum(axis=(0, 2)))) > 1
-    assert config.transformer.dropout > 0 and (not taught or taught == len(batch.examples) / 2)
+    assert config.transformer.dropout > 0 and (
+        not config.retrieves or taught == len(batch.examples) / 2
+    )
 
     def gradient_fn(params, batch):
-        loss = partial(policy_loss, config, graphdef, memory)
+        loss = partial(policy_loss, config, graphdef, groups, memory)
         return jax.value_and_grad(loss, has_aux=True)(params, batch, jax.random.key(0))
 
     compute = jax.jit(partial(in_slices, gradient_fn), static_argnums=2)
@@ -135,12 +137,12 @@ def test_the_memory_gets_no_gradient(gradients):
 
 def test_the_correction_teaches_the_backbone_nothing(setup, gradients):
     """By default: the backbone's gradient is that of its own error over the whole batch."""
-    config, graphdef, params, memory, batch = setup
+    config, graphdef, params, groups, memory, batch = setup
 
     @jax.jit
     @jax.grad
     def own_error(params):
-        _, metrics = policy_loss(config, graphdef, memory, params, batch, jax.random.key(0))
+        _, metrics = policy_loss(config, graphdef, groups, memory, params, batch, jax.random.key(0))
         return metrics["backbone_error"]
 
     expected = jax.tree.leaves(own_error(params)["backbone"])
