@@ -197,14 +197,14 @@ def _conditions(results: list[CellResult]) -> dict[str, dict[str, Any]]:
         having = [one.conditions[name] for one in results if name in one.conditions]
         lacking = _NEVER if name == _COUNTS else _UNKNOWN
         for measure in dict.fromkeys(measure for measures in having for measure in measures):
-            all_found = [measures.get(measure, lacking) for measures in having]
-            known = [found for found in all_found if found["mean"] is not None]
-            means = [mean for found in known if (mean := found["mean"]) is not None]
-            if not means:
+            found = [measures.get(measure, lacking) for measures in having]
+            known = [(mean, one) for one in found if (mean := one["mean"]) is not None]
+            if not known:
                 continue
-            estimate = interval_of_means(means)
+            estimate = interval_of_means([mean for mean, _ in known])
             if len(known) == 1:
-                estimate = estimate._replace(low=known[0]["low"], high=known[0]["high"])
+                own = known[0][1]
+                estimate = estimate._replace(low=own["low"], high=own["high"])
             told.setdefault(name, {})[measure] = _interval(estimate)
     return told
 

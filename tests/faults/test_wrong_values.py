@@ -107,13 +107,13 @@ DATASET = [
             ("few-rewards", "expected 1 axes and 60 rows"),
             ("endless", "ends an episode"),
             ("words", "expected numbers"),
-            ("walker", "was made in Walker2d"),
+            ("walker2d", "was made in Walker2d"),
         )
     ),
 ]
 EXPERTS = [
     (f"{TINY} --dataset @/data.hdf5 --experts @/text.hdf5", DATA, "cannot be read as HDF5"),
-    (f"{TINY} --dataset @/data.hdf5 --experts @/walker.hdf5", DATA, "same environment"),
+    (f"{TINY} --dataset @/data.hdf5 --experts @/walker2d.hdf5", DATA, "same environment"),
     (f"{TINY} {DATA_OF_TINY} --set data.num_experts=9", USAGE, "ask for fewer"),
     (f"{GO} --experts @/data.hdf5", USAGE, "of Re:Frame"),
 ]

@@ -101,7 +101,7 @@ def _write_hdf5(folder: Path) -> None:
         "few-rewards": {"rewards": np.zeros(5, np.float32)},
         "endless": {"terminals": np.zeros(rows, bool)},
         "words": {"actions": np.array([b"x"] * rows)},
-        "walker": {"observations": np.zeros((rows, 17)), "actions": np.zeros((rows, 6))},
+        "walker2d": {"observations": np.zeros((rows, 17)), "actions": np.zeros((rows, 6))},
     }
     for name, changed in changes.items():
         write_d4rl(folder / f"{name}.hdf5", 0)
