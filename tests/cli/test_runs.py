@@ -162,8 +162,9 @@ def test_fail_under(root):
 
 def test_list_show_and_verify(root, trained):
     listed = json.loads(invoke("list", "--runs", root, "--json").stdout)
-    assert set(listed) == {"tasks", "presets", "arms", "runs"}
+    assert set(listed) == {"tasks", "presets", "arms", "studies", "runs"}
     assert all(row["description"] for row in listed["arms"])
+    assert any(row["name"] == "first-look" for row in listed["studies"])
     run = next(row for row in listed["runs"] if row["folder"] == str(trained))
     assert run["status"] == "ok" and run["measure"] == "normalized_score_100"
     shown = json.loads(invoke("show", trained, "--json").stdout)
