@@ -1,8 +1,8 @@
 """A training step of Re:Frame with a memory of 60,000 latents beside the same without a memory.
 
-All three train on the same batches: 64 windows of 20 steps, half of them of experts. With a frozen
-query the neighbors were computed before training; a learned query searches the memory in every
-step, for each of the 640 expert steps of the batch.
+All three train on the same batches: 64 windows of 20 expert steps. With a frozen query the
+neighbors were computed before training; a learned query searches the memory in every step, for each
+of the 1,280 steps of the batch.
 """
 
 import argparse

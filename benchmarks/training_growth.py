@@ -1,7 +1,7 @@
 """How a training step grows: with the context, and with the memory that a learned query searches.
 
 Steps are those of Re:Frame's second stage at its default sizes. The context is varied without a
-memory; the memory is varied at a context of 20 steps, 640 queries a step. The sizes take turns.
+memory; the memory is varied at a context of 20 steps, 1,280 queries a step. The sizes take turns.
 """
 
 import argparse

@@ -1,16 +1,19 @@
 """Gradients of a batch, added up slice after slice.
 
 On a CPU a network over a whole batch leaves more behind for the backward pass than its caches hold,
-and waits for memory; slices of a few examples wait less (benchmarks/NOTES.md has how much).
+and waits for memory; slices of a few examples wait less, and one for each core, side by side, keeps
+the cores busy (benchmarks/NOTES.md has how much).
 """
 
 from collections.abc import Callable
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from retrieve_rl.processes import usable_cores
 from retrieve_rl.types import Array
 
 BOARDS_IN_SLICE = 16
@@ -35,26 +38,40 @@ def num_slices(*sizes: int, at_least: int = BOARDS_IN_SLICE, num_devices: int = 
     return max(fitting, default=1)
 
 
-def in_slices(gradient_fn: GradientFn, params: Tree, batch: Tree, count: int) -> tuple[Tree, Tree]:
+def side_by_side(count: int) -> int:
+    """How many of `count` slices are best computed at the same time: one a core."""
+    return max(few for few in range(1, usable_cores() + 1) if count % few == 0)
+
+
+def in_slices(
+    gradient_fn: GradientFn, params: Tree, batch: Tree, count: int, at_once: int = 1
+) -> tuple[Tree, Tree]:
     """`gradient_fn` of the whole batch, but for rounding; `count` divides every first axis.
 
     A slice takes every `count`-th example, so that what comes first in the batch comes first in it.
+    XLA may compute `at_once` slices, a divisor of `count`, at the same time; they are added up in
+    one order all the same.
     """
     if count == 1:
         return gradient_fn(params, batch)
-    slices = jax.tree.map(partial(_cut, count), batch)
+    groups = jax.tree.map(partial(_cut, count, at_once), batch)
 
-    def add(total: Tree, one: Tree) -> tuple[Tree, None]:
-        return jax.tree.map(jnp.add, total, gradient_fn(params, one)), None
+    def add(total: Tree, group: Tree) -> tuple[Tree, None]:
+        # No `vmap`, which would make single, larger operations of them.
+        for number in range(at_once):
+            one = jax.tree.map(itemgetter(number), group)
+            total = jax.tree.map(jnp.add, total, gradient_fn(params, one))
+        return total, None
 
-    shapes = jax.eval_shape(gradient_fn, params, jax.tree.map(lambda part: part[0], slices))
+    shapes = jax.eval_shape(gradient_fn, params, jax.tree.map(lambda part: part[0, 0], groups))
     nothing = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), shapes)
-    total, _ = jax.lax.scan(add, nothing, slices)
+    total, _ = jax.lax.scan(add, nothing, groups)
     return jax.tree.map(_divided_by(count), total)
 
 
-def _cut(count: int, part: Array) -> Array:
-    return part.reshape(part.shape[0] // count, count, *part.shape[1:]).swapaxes(0, 1)
+def _cut(count: int, at_once: int, part: Array) -> Array:
+    slices = part.reshape(part.shape[0] // count, count, *part.shape[1:]).swapaxes(0, 1)
+    return slices.reshape(count // at_once, at_once, *slices.shape[1:])
 
 
 def _divided_by(count: int) -> Callable[[Array], Array]:

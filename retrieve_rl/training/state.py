@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from jaxtyping import Int, PRNGKeyArray
 
 from retrieve_rl.training.sharding import split
-from retrieve_rl.training.slices import in_slices
+from retrieve_rl.training.slices import in_slices, side_by_side
 from retrieve_rl.types import Array
 
 Params = Any
@@ -89,7 +89,9 @@ def train_steps(
         def gradient_fn(params: Params, batch: Batch) -> tuple[Any, Params]:
             return jax.value_and_grad(loss_fn, has_aux=True)(params, batch, loss_key)
 
-        (loss, metrics), gradients = in_slices(gradient_fn, state.params, batch, num_slices)
+        (loss, metrics), gradients = in_slices(
+            gradient_fn, state.params, batch, num_slices, side_by_side(num_slices)
+        )
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         metrics = {**metrics, "loss": loss, "gradient_norm": optax.tree.norm(gradients)}

@@ -125,9 +125,9 @@ def test_slices_with_dropout_add_up_to_the_batch(setup):
         loss = partial(policy_loss, config, graphdef, groups, memory)
         return jax.value_and_grad(loss, has_aux=True)(params, batch, jax.random.key(0))
 
-    compute = jax.jit(partial(in_slices, gradient_fn), static_argnums=2)
-    whole, sliced = (jax.tree.leaves(compute(params, batch, count)) for count in (1, 4))
-    for one, other in zip(whole, sliced, strict=True):
+    compute = jax.jit(partial(in_slices, gradient_fn), static_argnums=(2, 3))
+    whole, sliced = compute(params, batch, 1, 1), compute(params, batch, 4, 2)
+    for one, other in zip(*map(jax.tree.leaves, (whole, sliced)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from retrieve_rl.training import slices
 from retrieve_rl.training.slices import in_slices, num_slices
 
 
@@ -21,7 +22,14 @@ def test_several_devices_take_whole_batches():
     assert num_slices(64, num_devices=2) == 1
 
 
-def test_each_slice_has_its_share_of_what_comes_first():
+@pytest.mark.parametrize("cores, count, expected", [(1, 4, 1), (2, 4, 2), (3, 4, 2), (16, 4, 4)])
+def test_as_many_side_by_side_as_there_are_cores(monkeypatch, cores, count, expected):
+    monkeypatch.setattr(slices, "usable_cores", lambda: cores)
+    assert slices.side_by_side(count) == expected
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_each_slice_has_its_share_of_what_comes_first(at_once):
     """Six examples, of which the first three come with a label."""
     seen = []
 
@@ -31,7 +39,8 @@ def test_each_slice_has_its_share_of_what_comes_first():
         return jnp.mean(value) + jnp.mean(label), scale * jnp.mean(value)
 
     batch = (jnp.arange(6.0), jnp.array([10.0, 11.0, 12.0]))
-    found = jax.jit(in_slices, static_argnums=(0, 3))(gradient_fn, jnp.float32(2.0), batch, 3)
+    compute = jax.jit(in_slices, static_argnums=(0, 3, 4))
+    found = compute(gradient_fn, jnp.float32(2.0), batch, 3, at_once)
     jax.effects_barrier()
-    assert seen == [[[0.0, 3.0], [10.0]], [[1.0, 4.0], [11.0]], [[2.0, 5.0], [12.0]]]
+    assert sorted(seen) == [[[0.0, 3.0], [10.0]], [[1.0, 4.0], [11.0]], [[2.0, 5.0], [12.0]]]
     np.testing.assert_allclose(found, [2.5 + 11, 5.0])
