@@ -4,6 +4,8 @@ A mask is a hash of (key, position), computed where it is used: XLA fuses it int
 it belongs to and no random bits pass through memory.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int, PRNGKeyArray, UInt32
@@ -29,23 +31,27 @@ class DropoutStream:
         self._examples = examples
         self._uses = 0
 
-    def __call__(self, x: Float[Array, "..."], rate: float) -> Float[Array, "..."]:
+    def __call__(self, x: Float[Array, "N ..."], rate: float) -> Float[Array, "N ..."]:
         """Zeroes each entry with probability `rate` and scales the others by 1 / (1 - rate)."""
-        if self._rng_key is None or rate == 0.0:
+        if self._rng_key is None or rate == 0.0 or x.size == 0:
             return x
         use_key = jax.random.fold_in(self._rng_key, self._uses)
         self._uses += 1
         words = jax.random.bits(use_key, (2,), jnp.uint32)
-        bits = _mix(_mix(self._positions(x.size).reshape(x.shape) + words[0]) ^ words[1])
+        bits = _mix(_mix(self._positions(x.shape) + words[0]) ^ words[1])
         threshold = jnp.uint32(round(rate * 2**32))
         return jnp.where(bits >= threshold, x * (1.0 / (1.0 - rate)), 0.0)
 
-    def _positions(self, size: int) -> UInt32[Array, "..."]:
-        if self._examples is None:
-            return jax.lax.iota(jnp.uint32, size)
-        of_each = size // self._examples.size
-        first = self._examples.astype(jnp.uint32) * of_each
-        return first[:, None] + jax.lax.iota(jnp.uint32, of_each)
+    def _positions(self, shape: tuple[int, ...]) -> UInt32[Array, "..."]:
+        """The number of each entry in the whole batch, row after row."""
+        row_size = math.prod(shape[1:])
+        # Reshaped before it is broadcast: the other way the loop that XLA makes is a fifth slower.
+        in_row = jax.lax.iota(jnp.uint32, row_size).reshape(1, *shape[1:])
+        examples = jnp.arange(shape[0]) if self._examples is None else self._examples
+        rows_of_each = shape[0] // examples.size
+        first = examples.astype(jnp.uint32) * rows_of_each
+        rows = first[:, None] + jax.lax.iota(jnp.uint32, rows_of_each)
+        return (rows * row_size).reshape(-1, *[1] * (len(shape) - 1)) + in_row
 
 
 def _mix(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:

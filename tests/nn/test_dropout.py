@@ -55,6 +55,7 @@ def test_none_and_zero_are_the_identity():
     x = jnp.arange(6.0).reshape(2, 3)
     assert DropoutStream(None)(x, 0.5) is x
     assert stream()(x, 0.0) is x
+    assert stream()(jnp.ones((0, 5)), 0.5).shape == (0, 5)
 
 
 @pytest.mark.parametrize("shape", [(8, 30), (8, 3, 10), (24, 10)])
