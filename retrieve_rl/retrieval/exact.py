@@ -8,7 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from retrieve_rl.retrieval.neighbors import KeyBlocks, Neighbors, cut, nearest_in_blocks
+from retrieve_rl.retrieval.neighbors import (
+    KeyBlocks,
+    Neighbors,
+    as_groups,
+    cut,
+    nearest_in_blocks,
+)
 from retrieve_rl.types import Array
 
 FILE_NAME = "keys.npy"
@@ -31,7 +37,9 @@ class ExactIndex:
     def build(
         cls, keys: Float[Array, "N D"], key_groups: Int[Array, " N"] | None = None
     ) -> "ExactIndex":
-        return cls(_cut(jnp.asarray(keys), key_groups), len(keys))
+        """Raises ValueError where groups do not fit 32 bits."""
+        groups = None if key_groups is None else as_groups(key_groups)
+        return cls(_cut(jnp.asarray(keys), groups), len(keys))
 
     @property
     def dim(self) -> int:
@@ -44,8 +52,13 @@ class ExactIndex:
         *,
         not_from: Int[Array, "B G"] | None = None,
     ) -> Neighbors:
-        """As `neighbors.nearest`; `not_from` needs an index that was built with `key_groups`."""
-        return _search(self.blocks, jnp.asarray(queries), num_neighbors, not_from=not_from)
+        """As `neighbors.nearest`; `not_from` needs an index that was built with `key_groups`.
+
+        Raises:
+          ValueError: as `neighbors.nearest`, or `not_from` is given and the index has no groups.
+        """
+        hidden = None if not_from is None else as_groups(not_from)
+        return _search(self.blocks, jnp.asarray(queries), num_neighbors, not_from=hidden)
 
     def save(self, folder: Path) -> None:
         """Writes the keys into `folder`."""

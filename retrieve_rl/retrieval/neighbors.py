@@ -46,7 +46,7 @@ class KeyBlocks(NamedTuple):
       scored: the keys less `center`, and as one more column their squared lengths, infinite where
         there is no finite key. Row i of a block's tile w is its row i * W + w, so that the maximum
         over a tile runs along contiguous memory.
-      groups: the group of every row; NO_GROUP where none was given.
+      groups: the group of every row; None where none were given.
       center: a point amid the keys. Scores are of keys and queries less it, for float32 would lose
         the differences of keys that lie far from the origin compared with their spread.
       num_keys: how many rows are keys.
@@ -54,7 +54,7 @@ class KeyBlocks(NamedTuple):
 
     tiles: Float[Array, "M W T D"]
     scored: Float[Array, "M T*W D+1"]
-    groups: Int[Array, "M W T"]
+    groups: Int[Array, "M W T"] | None
     center: Float[Array, " D"]
     num_keys: Int[Array, ""]
 
@@ -78,8 +78,8 @@ def nearest(
     others like it when the candidates are chosen. Scale columns to about the same spread.
 
     Raises:
-      ValueError: the widths of keys and queries differ, `num_neighbors` < 1, or only one of
-        `key_groups` and `not_from` is given.
+      ValueError: the widths of keys and queries differ, `num_neighbors` < 1, only one of
+        `key_groups` and `not_from` is given, or they do not fit 32 bits.
     """
     if (key_groups is None) != (not_from is None):
         raise ValueError("key_groups and not_from go together")
@@ -87,13 +87,18 @@ def nearest(
 
 
 def cut(keys: Float[Array, "N D"], key_groups: Int[Array, " N"] | None = None) -> KeyBlocks:
-    """The keys made ready for `nearest_in_blocks`; worth keeping where they serve many searches."""
+    """The keys made ready for `nearest_in_blocks`; worth keeping where they serve many searches.
+
+    Raises ValueError where groups do not fit 32 bits.
+    """
     num_keys, width = keys.shape
     rows = max(_TILE_ROWS, min(_BLOCK_ROWS, -(-num_keys // _TILE_ROWS) * _TILE_ROWS))
     padding = -num_keys % rows
     shape = (-1, rows // _TILE_ROWS, _TILE_ROWS)
-    if key_groups is None:
-        key_groups = jnp.full(num_keys, NO_GROUP)
+    groups = None
+    if key_groups is not None:
+        filled_up = jnp.pad(as_groups(key_groups), (0, padding), constant_values=NO_GROUP)
+        groups = filled_up.reshape(shape)
     center = _amid(keys)
     centered = keys - center
     norms = jnp.sum(centered**2, axis=-1, keepdims=True)
@@ -107,7 +112,7 @@ def cut(keys: Float[Array, "N D"], key_groups: Int[Array, " N"] | None = None) -
     return KeyBlocks(
         jnp.pad(keys, ((0, padding), (0, 0))).reshape(*shape, width),
         scored.reshape(-1, rows, width + 1),
-        jnp.pad(key_groups, (0, padding), constant_values=NO_GROUP).reshape(shape),
+        groups,
         center,
         jnp.int32(num_keys),
     )
@@ -120,14 +125,20 @@ def nearest_in_blocks(
     *,
     not_from: Int[Array, "B G"] | None = None,
 ) -> Neighbors:
-    """As `nearest`, over keys that were cut before."""
+    """As `nearest`, over keys that were cut before.
+
+    Raises ValueError as `nearest` does; `not_from` needs keys that were cut with their groups.
+    """
+    if not_from is not None and blocks.groups is None:
+        raise ValueError("not_from needs keys with groups")
     if num_neighbors < 1:
         raise ValueError(f"num_neighbors must be at least 1, found {num_neighbors}")
     if blocks.center.shape[0] != queries.shape[-1]:
         raise ValueError(f"keys have width {blocks.center.shape[0]}, queries {queries.shape[-1]}")
     if blocks.tiles.shape[0] == 0 or queries.shape[0] == 0:
         return _no_neighbors(queries.shape[0], num_neighbors)
-    hidden = jnp.full((queries.shape[0], 0), NO_GROUP) if not_from is None else not_from
+    nothing = jnp.zeros((queries.shape[0], 0), jnp.int32)
+    hidden = nothing if not_from is None else as_groups(not_from)
     if queries.shape[0] <= _QUERIES_AT_ONCE:
         return _search(blocks, num_neighbors, (queries, hidden))
     # lax.map's own batching would vectorize the search over single queries instead.
@@ -147,7 +158,20 @@ def gather(values: Float[Array, "N ..."], neighbors: Neighbors) -> Float[Array, 
         return jnp.zeros((*neighbors.indices.shape, *values.shape[1:]), values.dtype)
     present = neighbors.indices >= 0
     rows = values[jnp.where(present, neighbors.indices, 0)]
-    return jnp.where(present.reshape(*present.shape, *(1 for _ in values.shape[1:])), rows, 0)
+    present = present.reshape(*present.shape, *(1 for _ in values.shape[1:]))
+    return jnp.where(present, rows, jnp.zeros((), rows.dtype))
+
+
+def as_groups(groups: Int[Array, "..."]) -> Int[Array, "..."]:
+    """Group numbers in 32 bits. Raises ValueError where they do not fit: cut off, two groups would
+    become one."""
+    if isinstance(groups, jax.Array):
+        return groups
+    groups = np.asarray(groups)
+    limits = np.iinfo(np.int32)
+    if groups.size and (groups.min() < limits.min or groups.max() > limits.max):
+        raise ValueError("groups are numbers of 32 bits; number them anew (numpy.unique)")
+    return jnp.asarray(groups, jnp.int32)
 
 
 def product(first: Float[Array, "M K"], second: Float[Array, "K N"]) -> Float[Array, "M N"]:
@@ -157,7 +181,8 @@ def product(first: Float[Array, "M K"], second: Float[Array, "K N"]) -> Float[Ar
 
 
 def _amid(keys: Float[Array, "N D"]) -> Float[Array, " D"]:
-    """The median of each column, over some of the rows: near most keys whatever a few are like.
+    """The median of what is finite in each column, over some of the rows: near most keys whatever a
+    few are like.
 
     It is one of the column's numbers, so that the differences of whole ones stay whole.
     """
@@ -166,7 +191,11 @@ def _amid(keys: Float[Array, "N D"]) -> Float[Array, " D"]:
     # Drawn, for of rows at equal distances all may be the first of an episode.
     drawn = np.random.default_rng(0).choice(keys.shape[0], min(_SAMPLED_ROWS, keys.shape[0]), False)
     sample = keys[np.sort(drawn)]
-    return jnp.sort(sample, axis=0)[(sample.shape[0] - 1) // 2]
+    finite = jnp.isfinite(sample)
+    rising = jnp.sort(jnp.where(finite, sample, jnp.inf), axis=0)
+    middle = (jnp.sum(finite, axis=0, keepdims=True) - 1) // 2
+    found = jnp.take_along_axis(rising, jnp.maximum(middle, 0), axis=0)[0]
+    return jnp.where(jnp.isfinite(found), found, 0.0)
 
 
 def _search(
@@ -175,12 +204,14 @@ def _search(
     queries, hidden = asked
     best = _best_of_tiles(blocks, queries, hidden)
     _, chosen = jax.lax.top_k(best, min(num_neighbors + _SPARE_TILES, best.shape[1]))  # [B, C]
+    chosen = jnp.sort(chosen, axis=1)  # so that of rows at equal distances the first are kept
     keys = blocks.tiles.reshape(-1, *blocks.tiles.shape[2:])[chosen]  # [B, C, T, D]
     distances = jnp.sum((queries[:, None, None] - keys) ** 2, axis=-1)
     rows = chosen[..., None] * _TILE_ROWS + jnp.arange(_TILE_ROWS)
     rows, distances = (part.reshape(queries.shape[0], -1) for part in (rows, distances))
     gone = (rows >= blocks.num_keys) | ~jnp.isfinite(distances)
     if hidden.shape[1]:
+        assert blocks.groups is not None
         groups = blocks.groups.reshape(-1, _TILE_ROWS)[chosen]
         gone |= _is_hidden(groups.reshape(rows.shape), hidden)
     return _nearest_of(rows, jnp.where(gone, jnp.inf, distances), num_neighbors)
@@ -194,27 +225,30 @@ def _best_of_tiles(
     With c the center, -|q - k|^2 = 2 (q - c).(k - c) - |k - c|^2 + what does not depend on k; the
     norm rides along as one more column of the product.
     """
-    num_blocks, num_tiles, _ = blocks.groups.shape
+    num_blocks, num_tiles, _, _ = blocks.tiles.shape
     batch = queries.shape[0]
     centered = queries - blocks.center
     augmented = jnp.concatenate([2.0 * centered, -jnp.ones((batch, 1))], axis=-1)
 
-    def best(keys: Float[Array, "R D+1"], groups: Int[Array, "M W T"]) -> Float[Array, "B M W"]:
+    def best(
+        keys: Float[Array, "R D+1"], groups: Int[Array, "M W T"] | None
+    ) -> Float[Array, "B M W"]:
         scores = product(augmented, keys.T).reshape(batch, -1, _TILE_ROWS, num_tiles)
         if hidden.shape[1]:
+            assert groups is not None
             turned = groups.swapaxes(1, 2)
             scores = jnp.where(
                 _is_hidden(turned.reshape(1, -1), hidden).reshape(scores.shape), -jnp.inf, scores
             )
         return jnp.max(scores, axis=2)
 
-    if batch * blocks.groups.size <= _SCORES_AT_ONCE:
+    num_rows = num_blocks * num_tiles * _TILE_ROWS
+    if batch * num_rows <= _SCORES_AT_ONCE:
         keys = blocks.scored.reshape(-1, blocks.scored.shape[-1])
         return best(keys, blocks.groups).reshape(batch, -1)
+    by_block = None if blocks.groups is None else blocks.groups[:, None]
     _, found = jax.lax.scan(
-        lambda _, block: (None, best(block[0], block[1][None])[:, 0]),
-        None,
-        (blocks.scored, blocks.groups),
+        lambda _, block: (None, best(*block)[:, 0]), None, (blocks.scored, by_block)
     )  # [M, B, W]
     return jnp.moveaxis(found, 0, 1).reshape(batch, -1)
 

@@ -1,5 +1,7 @@
 """Exact search: points worked by hand, hidden groups, and brute force at every block border."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retrieve_rl.retrieval.exact import ExactIndex
 from retrieve_rl.retrieval.leaves import leaves_of, make_leaves, padded
 from retrieve_rl.retrieval.neighbors import (
     NO_GROUP,
@@ -55,6 +58,24 @@ def check(result, keys, queries, num_neighbors, rtol=0.0, **groups):
         )
     tied = (distances[:, 1:] == distances[:, :-1]) & (indices[:, 1:] >= 0)
     assert np.all(np.diff(indices)[tied] > 0)
+
+
+def check_rows(result, keys, queries, num_neighbors, **groups):
+    """As `check`; of rows at equal distances, which must be exact, the first are chosen."""
+    check(result, keys, queries, num_neighbors, **groups)
+    distances, best = brute_force(keys, queries, num_neighbors, **groups)
+    first = np.argsort(distances, axis=1, kind="stable")[:, :num_neighbors]
+    first = np.pad(first, ((0, 0), (0, num_neighbors - first.shape[1])), constant_values=-1)
+    np.testing.assert_array_equal(result[0], np.where(np.isinf(best), -1, first))
+
+
+def test_of_rows_at_equal_distances_the_first_are_chosen(rng):
+    keys = np.full((96, 1), 100.0, np.float32)
+    keys[[32, 80, 81], 0] = [1, 0, 1]
+    indices, _ = found(keys, [[0.0]], 2)
+    np.testing.assert_array_equal(indices, [[80, 32]])
+    keys = rng.integers(0, 6, (3000, 3)).astype(np.float32)
+    check_rows(found(keys, keys[:40], 25), keys, keys[:40], 25)
 
 
 def test_points_worked_by_hand():
@@ -115,13 +136,14 @@ def test_a_key_without_a_group_is_never_hidden():
     np.testing.assert_array_equal(indices, [[0, 2, 3, 1]])
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_is_nobodys_neighbor_and_has_none(rng, bad):
     keys = rng.normal(size=(400, 3)).astype(np.float32)
-    keys[3:200] = bad
-    found = nearest(keys, np.concatenate([keys[200:202], np.full((1, 3), bad)]), 4)
-    assert np.all((found.indices[:2] < 3) | (found.indices[:2] >= 200))
-    np.testing.assert_array_equal(found.indices[:2, 0], [200, 201])
+    keys[3:300] = bad
+    keys[300, 1] = bad
+    found = nearest(keys, np.concatenate([keys[301:303], np.full((1, 3), bad)]), 4)
+    assert np.all((found.indices[:2] < 3) | (found.indices[:2] > 300))
+    np.testing.assert_array_equal(found.indices[:2, 0], [301, 302])
     assert np.all(found.indices[2] == -1) and np.all(np.isinf(found.distances[2]))
 
 
@@ -166,6 +188,25 @@ def test_keys_cut_once_answer_many(rng):
         hidden = {} if not_from is None else {"key_groups": groups, "not_from": not_from}
         result = nearest_in_blocks(blocks, keys[:8], 3, not_from=not_from)
         check(tuple(map(np.asarray, result)), keys, keys[:8], 3, rtol=1e-4, **hidden)
+
+
+def test_blocks_cut_without_groups_cannot_hide_any(rng):
+    keys = jnp.asarray(rng.normal(size=(20, 3)).astype(np.float32))
+    not_from = jnp.zeros((2, 1), jnp.int32)
+    for search in (partial(nearest_in_blocks, cut(keys)), ExactIndex.build(keys).search):
+        with pytest.raises(ValueError, match="not_from needs keys with groups"):
+            search(keys[:2], 3, not_from=not_from)
+
+
+def test_group_numbers_beyond_32_bits_are_refused():
+    groups, not_from = np.array([2**32 + 5, 5, 1, 2]), np.array([[5]])
+    for hide in (
+        lambda: nearest(LINE, LINE[:1], 1, key_groups=groups, not_from=not_from),
+        lambda: ExactIndex.build(LINE, groups),
+        lambda: ExactIndex.build(LINE, groups % 2**32).search(LINE[:1], 1, not_from=groups[None]),
+    ):
+        with pytest.raises(ValueError, match="numbers of 32 bits"):
+            hide()
 
 
 def test_jit_finds_the_same(rng):
