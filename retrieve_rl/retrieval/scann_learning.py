@@ -192,9 +192,11 @@ def _multipliers(largest: Float[np.ndarray, " D"]) -> Float[np.ndarray, " D+3"]:
     """What makes the largest size of a number in each dimension 127, and the norm digits in that
     base.
 
-    The first digit is for the largest norm that a key of int8 numbers can have.
+    The first digit is for the largest norm that a key of int8 numbers can have; dimensions without
+    any spread add nothing to it.
     """
     of_keys = _INT8_LEVELS / np.where(largest > 0, largest, _INT8_LEVELS).astype(np.float64)
-    first = _INT8_LEVELS / (0.5 * np.sum((128.0 / of_keys) ** 2))
+    largest_norm = 0.5 * np.sum((128.0 / of_keys) ** 2, where=largest > 0)
+    first = _INT8_LEVELS / largest_norm if largest_norm else 1.0
     of_norms = [first * (2 * _INT8_LEVELS) ** part for part in range(NORM_DIMS)]
     return np.concatenate([of_norms, of_keys]).astype(np.float32)

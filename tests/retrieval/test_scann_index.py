@@ -102,6 +102,16 @@ def test_constant_dimensions_do_not_break_the_blocks():
     assert sum(widths) == 5 and len(widths) == 3
 
 
+def test_constant_dimensions_cost_no_recall_in_int8(make_scann, keys):
+    keys = keys[:2000] * np.float32(0.01)
+    keys = np.concatenate([keys, np.full((2000, 2), 0.7, np.float32)], axis=1)
+    index = make_scann(keys, "int8")
+    index = index.searching(num_leaves_to_search=10**6, reordering_num_neighbors=500)
+    truth = np.asarray(nearest(keys, keys[:200], 10).indices)
+    found = np.asarray(index.search(keys[:200], 10).indices)
+    assert np.mean([len(set(a) & set(b)) for a, b in zip(truth, found, strict=True)]) > 9.5
+
+
 def test_blocks_suited_to_the_variances_find_more(make_scann, keys, monkeypatch):
     keys = keys * np.arange(1, 17, dtype=np.float32) ** -0.5
     suited = block_widths(keys.var(axis=0), 8)
