@@ -65,10 +65,13 @@ def build_memory(
     Raises:
       DataError: the keys are no finite float32 matrix, or values or groups do not fit to them.
       ResourceError: memory or disk will not suffice.
-      UsageError: something else lies at `out` and `force` is not set.
+      UsageError: something else lies at `out`: an index, and `force` is not set, or none.
+      ValueError: `options.shard_rows` < 1.
       Interrupted: a signal asked to stop; the shards so far are kept.
     """
     check(rows)
+    if options.shard_rows is not None and options.shard_rows < 1:
+        raise ValueError(f"shard_rows must be at least 1, found {options.shard_rows}")
     out = Path(out)
     choice = choose(len(rows.keys), options.kind)
     reporter.say(f"{choice.kind} index: {choice.reason}")
@@ -78,7 +81,7 @@ def build_memory(
     work = out.with_name(f".{out.name}.shards")
     with artifacts.lock(out):
         if out.exists() and force:
-            _check_replaceable(out)
+            _check_is_index(out, "--force replaces an index")
         elif out.exists():
             return _finished(out, work, {**beside, "keys": digest_of(rows.keys)})
         resources.check(need, out, options.max_memory, written=resources.bytes_in(work))
@@ -233,18 +236,17 @@ def _digest_of(options: IndexOptions) -> str:
     return hashlib.sha256(artifacts.to_json(facts).encode()).hexdigest()
 
 
-def _check_replaceable(out: Path) -> None:
+def _check_is_index(out: Path, rule: str) -> None:
     """Raises UsageError where what lies at `out` was not written by `build_memory`."""
     try:
         artifacts.read_manifest(out, kind=KIND)
     except DataError as error:
-        raise UsageError(
-            f"--force replaces an index, and {out} is none ({error}): choose another --out"
-        ) from None
+        raise UsageError(f"{rule}, and {out} is none ({error}): choose another --out") from None
 
 
 def _finished(out: Path, work: Path, made_from: dict[str, str]) -> Report:
     """The report of what lies at `out`; what a build that died then left is deleted."""
+    _check_is_index(out, "what is there must be an index")
     manifest = artifacts.verify(out, kind=KIND)
     if manifest.made_from != made_from:
         raise UsageError(

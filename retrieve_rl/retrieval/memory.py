@@ -80,7 +80,8 @@ def retrieve(
     there is no neighbor.
 
     Raises:
-      ValueError: queries of another shape, or not a row of `not_from` for each.
+      ValueError: queries of another shape, not a row of `not_from` for each, or `num_neighbors` is
+        less than 1.
       DataError: a query is not finite; `not_from` is given and the memory has no groups.
     """
     neighbors = search(memory, memory.index, queries, num_neighbors, not_from=not_from)
@@ -97,6 +98,8 @@ def search(
     not_from: Int[Array, "B G"] | None = None,
 ) -> Neighbors:
     """As `retrieve`, without the values, in `index`: the memory's own, or one of its halves."""
+    if num_neighbors < 1:
+        raise ValueError(f"num_neighbors must be at least 1, found {num_neighbors}")
     if not_from is None:
         return index.search(queries, num_neighbors)
     if memory.groups is None:

@@ -69,7 +69,7 @@ class ShardedIndex:
         once a core for the whole batch.
 
         Raises:
-          ValueError: queries of another shape.
+          ValueError: queries of another shape, or `num_neighbors` < 1.
           DataError: a query is not finite.
         """
         queries = as_queries(queries, self.dim)

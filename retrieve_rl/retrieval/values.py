@@ -19,8 +19,7 @@ class Column:
     """One array of values, cut into segments of consecutive rows; nothing is copied to open it.
 
     Attributes:
-      segments: arrays that differ in their number of rows and, where they hold whole numbers, in
-        their width only.
+      segments: arrays that differ in their number of rows only.
     """
 
     segments: tuple[np.ndarray, ...]
@@ -32,10 +31,9 @@ class Column:
         """The rows at `indices`, shape [*B, ...]; zeros where the index is -1."""
         first = self.segments[0]
         indices = np.asarray(indices)
-        dtype = np.result_type(*self.segments)  # wide enough for the numbers of all
         if len(self.segments) == 1 and indices.ndim and np.all(indices >= 0):
-            return np.asarray(first)[indices].astype(dtype, copy=False)
-        taken = np.zeros((*indices.shape, *first.shape[1:]), dtype)
+            return np.asarray(first)[indices]
+        taken = np.zeros((*indices.shape, *first.shape[1:]), first.dtype)
         start = 0
         for segment in self.segments:
             here = (indices >= start) & (indices < start + len(segment))

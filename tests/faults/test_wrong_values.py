@@ -254,7 +254,8 @@ TABLE = {
         "runs": given(GO, RUNS),
         "out": [
             ("--keys @/keys.npy", USAGE, "needs --keys FILE.npy and --out DIR"),
-            ("--keys @/keys.npy --out @/text.npy", DATA, "not an artifact"),
+            ("--keys @/keys.npy --out @/text.npy", USAGE, "must be an index"),
+            ("--keys @/keys.npy --out @/folder", USAGE, "choose another --out"),
             ("--keys @/keys.npy --out @/text.npy --force", USAGE, "choose another --out"),
             ("--keys @/keys.npy --out @/folder --force", USAGE, "choose another --out"),
             ("--keys @/keys.npy --out @/text.npy/x", USAGE, "text.npy"),

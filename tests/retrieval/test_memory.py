@@ -165,6 +165,14 @@ def test_questions_of_another_shape_are_refused(games, tmp_path, queries, not_fr
         retrieve(open_memory(tmp_path / "m"), queries, 2, not_from=not_from)
 
 
+@pytest.mark.parametrize("not_from", [None, np.zeros((2, 1), int)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_neighbors_cannot_be_asked_for(games, tmp_path, kind, not_from):
+    build(games, tmp_path / "m", kind=kind)
+    with pytest.raises(ValueError, match="num_neighbors must be at least 1, found 0"):
+        retrieve(open_memory(tmp_path / "m"), games.keys[:2], 0, not_from=not_from)
+
+
 def test_a_version_does_not_go_into_the_one_it_grows_from(games, tmp_path):
     build(games, tmp_path / "m")
     with pytest.raises(UsageError, match="is inside of"):
@@ -394,6 +402,20 @@ def test_the_same_build_is_not_done_twice_and_another_one_is_refused(games, tmp_
         build(games, tmp_path / "m", wanted_recall=0.9)
     with pytest.raises(UsageError, match="other rows or options"):
         build(games._replace(keys=games.keys + 1), tmp_path / "m")
+
+
+def test_a_folder_of_something_else_is_not_taken_for_an_index(games, tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "thesis.tex").touch()
+    with pytest.raises(UsageError, match="must be an index.*choose another --out"):
+        build(games, tmp_path / "m")
+    assert (tmp_path / "m" / "thesis.tex").exists()
+
+
+@pytest.mark.parametrize("shard_rows", [0, -5])
+def test_shards_have_rows(games, tmp_path, shard_rows):
+    with pytest.raises(ValueError, match="shard_rows must be at least 1"):
+        build(games, tmp_path / "m", shard_rows=shard_rows)
 
 
 class StopsAfter(Reporter):
