@@ -24,6 +24,7 @@ from retrieve_rl.go.losses import (
     targets_of,
 )
 from retrieve_rl.locks import shared
+from retrieve_rl.progress import Reporter
 from retrieve_rl.results import Run
 from retrieve_rl.training import checkpoints
 from retrieve_rl.training.curve import forget_after
@@ -52,7 +53,7 @@ def fit(config: GoConfig, data: GoData, run: Run) -> TrainedEncoder:
     """
     folder = encoder_folder(config, data, run.root)
     with shared(folder, run.reporter, run.stop):
-        graphdef, state, path = _newest(config, folder)
+        graphdef, state, path = _newest(config, folder, run.reporter)
         # The logs of a run that has checkpoints are of its policy.
         if not (run.folder / "checkpoints").exists():
             forget_after(run.folder, int(state.step))
@@ -111,10 +112,12 @@ def _untrained(config: GoConfig) -> tuple[nnx.GraphDef, TrainState]:
     return graphdef, init_state(params, optimizer(config.encoder))
 
 
-def _newest(config: GoConfig, folder: Path) -> tuple[nnx.GraphDef, TrainState, Path | None]:
+def _newest(
+    config: GoConfig, folder: Path, reporter: Reporter
+) -> tuple[nnx.GraphDef, TrainState, Path | None]:
     """The state of the newest checkpoint and its path; a new state and None where there is none."""
     graphdef, state = _untrained(config)
-    path = checkpoints.latest_checkpoint(folder)
+    path = checkpoints.latest_checkpoint(folder, reporter.say)
     return graphdef, state if path is None else checkpoints.load_tree(path, state), path
 
 

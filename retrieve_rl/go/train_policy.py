@@ -102,7 +102,7 @@ def fit(
       Interrupted: a signal came; the state was saved.
     """
     graphdef, fresh = untrained(config)
-    start, metrics = restore(run.folder, fresh, _made_from(data, neighbors))
+    start, metrics = restore(run, fresh, _made_from(data, neighbors))
     scale = distance_scale(neighbors.found) if neighbors is not None else 1.0
     if int(start.step) >= config.train.steps:
         return TrainedPolicy(config, graphdef, start.params, scale), metrics

@@ -177,7 +177,7 @@ def fit(
     """
     graphdef, params = nnx.split(new_policy(config, data.observation_dim, data.action_dim))
     fresh = init_state(params, make_optimizer(config))
-    start, metrics = restore(run.folder, fresh, _made_from(data, memory))
+    start, metrics = restore(run, fresh, _made_from(data, memory))
     if int(start.step) >= config.train.steps:
         if config.train.steps == 0:
             save(config, data, memory, run.folder, start, metrics)

@@ -1,11 +1,11 @@
-"""Checkpoints: any pytree of arrays as one npz in a verified artifact.
+"""Checkpoints: any pytree of numbers as one npz in a verified artifact.
 
 Leaves are stored under their path in the tree. Restoring fills a template and refuses a leaf that
 is missing, left over, or of another shape or dtype.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +18,6 @@ from retrieve_rl.errors import DataError
 
 Tree = TypeVar("Tree")
 _DIGEST = "checkpoint_sha256"
-_KEPT = 2
 
 
 def save_tree(folder: Path, tree: Any) -> None:
@@ -37,6 +36,8 @@ def load_tree(folder: Path, template: Tree) -> Tree:
     restored = []
     for name, (_, leaf) in zip(names, leaves, strict=True):
         array = arrays[name]
+        if array.dtype.kind == "V" and array.dtype.itemsize == leaf.dtype.itemsize:
+            array = array.view(leaf.dtype)  # NumPy's files know bfloat16 as so many bytes
         if array.shape != leaf.shape or array.dtype != leaf.dtype:
             raise DataError(
                 f"{folder}: {name} is {array.dtype}{array.shape}, the model needs"
@@ -54,29 +55,42 @@ def save_checkpoint(
     made_from: Mapping[str, str],
     metadata: Mapping[str, Any],
 ) -> Path:
-    """Writes `folder/step-<step>` and keeps the two newest checkpoints."""
+    """Writes `folder/step-<step>`; keeps it and the one before.
+
+    Later ones go too: who comes to `step` again could not go on from them.
+
+    Raises:
+      ResourceError: the disk is full.
+    """
     path = _path(folder, step)
     with artifacts.create(
         path, kind="checkpoint", made_from=made_from, metadata={**metadata, "step": step}
     ) as building:
         save_tree(building, tree)
-    for old in _checkpoints(folder)[:-_KEPT]:
-        durable.remove(old)
+    before = [other for other in _checkpoints(folder) if _step(other) < step]
+    with durable.disk_errors(folder):
+        for other in set(_checkpoints(folder)) - {path, *before[-1:]}:
+            durable.remove(other)
     durable.remove_temporaries(folder)
     return path
 
 
-def latest_checkpoint(folder: Path) -> Path | None:
+def latest_checkpoint(
+    folder: Path, say: Callable[[str], None] = lambda message: None
+) -> Path | None:
     """The newest checkpoint whose bytes are what was written; None where there is none.
 
     A damaged newest one is passed over for the one before it.
+
+    Args:
+      say: told of each that is passed over.
     """
     for path in reversed(_checkpoints(folder)):
         try:
             artifacts.verify(path, kind="checkpoint")
             return path
-        except DataError:
-            continue
+        except DataError as damage:
+            say(f"passed over, as it is damaged: {damage}")
     return None
 
 
@@ -116,7 +130,12 @@ def _path(folder: Path, step: int) -> Path:
 def _checkpoints(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if re.fullmatch(r"step-\d{8}", path.name))
+    found = (path for path in folder.iterdir() if re.fullmatch(r"step-\d{8,}", path.name))
+    return sorted(found, key=_step)
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
 
 
 def _flatten(tree: Any) -> dict[str, np.ndarray]:

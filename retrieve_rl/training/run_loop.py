@@ -64,7 +64,7 @@ def train_in_run(
 
 
 def restore(
-    folder: Path, fresh: TrainState, made_from: Mapping[str, str]
+    run: Run, fresh: TrainState, made_from: Mapping[str, str]
 ) -> tuple[TrainState, dict[str, float]]:
     """The newest whole checkpoint of the run, or `fresh`; drops metrics logged after it.
 
@@ -74,13 +74,13 @@ def restore(
     Raises:
       DataError: the checkpoint was trained on other bytes.
     """
-    path = checkpoints.latest_checkpoint(folder / "checkpoints")
+    path = checkpoints.latest_checkpoint(run.folder / "checkpoints", run.reporter.say)
     state, metrics = fresh, {}
     if path is not None:
         manifest = artifacts.read_manifest(path)
         _check_made_from(path, manifest.made_from, made_from)
         state, metrics = checkpoints.load_tree(path, fresh), manifest.metadata["metrics"]
-    forget_after(folder, int(state.step))
+    forget_after(run.folder, int(state.step))
     return state, metrics
 
 

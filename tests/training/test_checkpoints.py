@@ -64,16 +64,44 @@ def test_the_two_newest_are_kept(tmp_path, tree):
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["step-00000010", "step-00000100"]
 
 
-def test_a_damaged_one_is_passed_over(tmp_path, tree):
+def damage(path):
+    content = bytearray((path / "state.npz").read_bytes())
+    content[len(content) // 2] ^= 1
+    (path / "state.npz").write_bytes(content)
+
+
+def test_a_damaged_one_is_passed_over_and_told(tmp_path, tree):
     save_checkpoint(tmp_path, 1, tree, **FACTS)
     save_checkpoint(tmp_path, 2, shifted(tree), **FACTS)
     for step in (2, 1):
-        assert latest_checkpoint(tmp_path).name == f"step-{step:08d}"
-        file = tmp_path / f"step-{step:08d}" / "state.npz"
-        content = bytearray(file.read_bytes())
-        content[len(content) // 2] ^= 1
-        file.write_bytes(content)
-    assert latest_checkpoint(tmp_path) is None
+        said = []
+        path = latest_checkpoint(tmp_path, said.append)
+        assert path.name == f"step-{step:08d}" and len(said) == 2 - step
+        damage(path)
+    said = []
+    assert latest_checkpoint(tmp_path, said.append) is None
+    assert ["step-0000000" + str(step) in line for step, line in zip((2, 1), said, strict=True)]
+
+
+def test_training_again_from_before_damaged_ones_keeps_what_it_saves(tmp_path, tree):
+    for step in (100, 200):
+        damage(save_checkpoint(tmp_path, step, tree, **FACTS))
+    for step in (50, 60):
+        path = save_checkpoint(tmp_path, step, tree, **FACTS)
+        assert latest_checkpoint(tmp_path) == path
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["step-00000050", "step-00000060"]
+
+
+def test_steps_are_ordered_by_number(tmp_path, tree):
+    for step in (99_999_999, 100_000_000):
+        path = save_checkpoint(tmp_path, step, tree, **FACTS)
+    assert latest_checkpoint(tmp_path) == path
+
+
+def test_bfloat16_comes_back(tmp_path):
+    tree = {"kernel": jnp.array([1.5, -2.0], jnp.bfloat16)}
+    loaded = load_tree(save_checkpoint(tmp_path, 1, tree, **FACTS), tree)
+    assert loaded["kernel"].dtype == jnp.bfloat16 and loaded["kernel"].tolist() == [1.5, -2.0]
 
 
 def test_what_a_killed_writer_left_is_no_checkpoint(tmp_path, tree):
