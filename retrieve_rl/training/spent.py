@@ -1,10 +1,11 @@
 """The time that a training took, of all the processes it took: a line of JSON a checkpoint."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
+
+from retrieve_rl.training import json_lines
 
 FILE_NAME = "spent.jsonl"
 
@@ -24,14 +25,12 @@ class Spent(NamedTuple):
 
 def log_spent(folder: Path, step: int, seconds: float) -> None:
     """Appends what it took to come to the checkpoint of `step` from the one before."""
-    line = {"step": step, "seconds": seconds, "device": jax.devices()[0].device_kind}
-    with open(folder / FILE_NAME, "a") as file:
-        file.write(json.dumps(line, allow_nan=False) + "\n")
+    device = jax.devices()[0].device_kind
+    json_lines.append(folder / FILE_NAME, {"step": step, "seconds": seconds, "device": device})
 
 
 def spent(folder: Path) -> Spent:
-    """What the training of the run in `folder` has taken until now."""
-    log = folder / FILE_NAME
-    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    """What the training of the run in `folder` has taken until now. Raises DataError."""
+    lines = json_lines.read(folder / FILE_NAME, "seconds", "device")
     kinds = dict.fromkeys(line["device"] for line in lines)
     return Spent(sum(line["seconds"] for line in lines), ", ".join(kinds))

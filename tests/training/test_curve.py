@@ -2,7 +2,9 @@
 
 import pytest
 
-from retrieve_rl.training.curve import FILE_NAME, forget_after, log_metrics
+from retrieve_rl.errors import DataError
+from retrieve_rl.training import spent
+from retrieve_rl.training.curve import FILE_NAME, forget_after, log_metrics, read_metrics
 
 
 @pytest.mark.parametrize("step, kept", [(0, 0), (3, 1), (5, 1), (6, 2), (99, 3)])
@@ -14,6 +16,24 @@ def test_what_came_after_the_step_is_dropped(tmp_path, step, kept):
     log.write_text("".join(lines) + '{"step": 2, "lo')  # cut short by a kill
     forget_after(tmp_path, step)
     assert log.read_text() == "".join(lines[:kept])
+
+
+def test_a_line_that_is_not_even_text_is_dropped(tmp_path):
+    log_metrics(tmp_path, 3, {"loss": 1.0})
+    log = tmp_path / FILE_NAME
+    whole = log.read_bytes()
+    log.write_bytes(whole + b'{"step": \xff\xfe}\n')
+    with pytest.raises(DataError, match=FILE_NAME):
+        read_metrics(tmp_path)
+    forget_after(tmp_path, 9)
+    assert log.read_bytes() == whole and read_metrics(tmp_path) == [{"step": 3, "loss": 1.0}]
+
+
+@pytest.mark.parametrize("line", ['{"step": 2, "sec', '{"step": 2, "seconds": 1.0}', "[]"])
+def test_what_a_training_took_is_not_read_from_a_damaged_log(tmp_path, line):
+    (tmp_path / spent.FILE_NAME).write_text(line + "\n")
+    with pytest.raises(DataError, match=spent.FILE_NAME):
+        spent.spent(tmp_path)
 
 
 def test_a_run_that_logged_nothing_has_no_curve(tmp_path):
