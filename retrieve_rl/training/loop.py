@@ -1,5 +1,6 @@
 """The training loop: a generator that its caller logs, saves and stops."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -11,7 +12,8 @@ StepFn = Callable[[TrainState, int], tuple[TrainState, Metrics]]
 
 
 class NonFiniteLossError(UsageError):
-    """The loss or a gradient stopped being finite; the last checkpoint is still good."""
+    """The loss, a gradient or another metric stopped being finite; the last checkpoint is still
+    good."""
 
 
 def train(
@@ -29,9 +31,11 @@ def train(
     while step < total_steps:
         state, metrics = step_fn(state, min(steps_at_once, total_steps - step))
         numbers = {name: float(np.asarray(value)) for name, value in metrics.items()}
-        if not numbers.pop("finite"):
+        infinite = [name for name, number in numbers.items() if not math.isfinite(number)]
+        if not numbers.pop("finite") or infinite:
+            name = infinite[0] if infinite and "loss" not in infinite else "loss"
             raise NonFiniteLossError(
-                f"the loss became infinite or NaN between steps {step} and {int(state.step)}:"
+                f"the {name} became infinite or NaN between steps {step} and {int(state.step)}:"
                 f" lower {rate_key}, or look for extreme values in the data"
             )
         step = int(state.step)

@@ -37,6 +37,14 @@ def test_chunks_end_at_the_total(start, asked):
     assert all(metrics == {"loss": float(step)} for step, metrics in yielded)
 
 
+def test_another_metric_that_is_no_number_stops_too():
+    def step_fn(state, num_steps):
+        return state, {"loss": jnp.float32(1), "gate": jnp.float32("nan"), "finite": jnp.array(1)}
+
+    with pytest.raises(NonFiniteLossError, match="the gate became infinite or NaN"):
+        next(run(step_fn))
+
+
 def test_nothing_runs_ahead_of_the_caller():
     steps = Steps()
     loop = run(steps)
