@@ -2,6 +2,8 @@
 
 What is on its way to `path`, or on its way out, lies beside it under a name that begins with
 `.<name>.tmp-`. A process that dies leaves the old state or the new one, and perhaps such a name.
+Where the system cannot swap two folders, that may be the old one, `.<name>.tmp-old`, which is put
+back before `path` is written again.
 """
 
 import contextlib
@@ -18,6 +20,7 @@ from retrieve_rl.errors import ResourceError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MARK = ".tmp-"
+_OLD = "old"
 _NOT_HERE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 
 
@@ -59,7 +62,9 @@ def put(folder: Path, path: Path) -> None:
     if not path.exists():
         os.replace(folder, path)
     elif not exchange(folder, path):
-        old = _moved_aside(path, path)
+        old = path.with_name(_prefix(path.name) + _OLD)
+        shutil.rmtree(old, ignore_errors=True)
+        os.replace(path, old)
         try:
             os.replace(folder, path)
         except OSError:
@@ -73,15 +78,22 @@ def put(folder: Path, path: Path) -> None:
 def remove(path: Path, of: Path | None = None) -> None:
     """Deletes the folder at `path`; it vanishes under its name at once, then file by file.
 
+    On a full disk, which may have no room for another name, file by file alone.
+
     Args:
       of: what it was made for, whose next writer deletes what is left of it; by default `path`.
     """
-    shutil.rmtree(_moved_aside(path, of or path), ignore_errors=True)
+    try:
+        path = _moved_aside(path, of or path)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def remove_temporaries(folder: Path, name: str | None = None) -> None:
     """Deletes what died on its way to `name` in `folder`, or to any name there, whose only writer
-    the caller is."""
+    the caller is; puts back what was there before, where nothing took its place."""
     for path in sorted(folder.iterdir()):
         if name is None:
             found = path.name.startswith(".") and _MARK in path.name
@@ -89,7 +101,10 @@ def remove_temporaries(folder: Path, name: str | None = None) -> None:
             found = path.name.startswith(_prefix(name))
         if not found:
             continue
-        if path.is_dir() and not path.is_symlink():
+        whole = path.with_name(path.name.removeprefix(".").removesuffix(_MARK + _OLD))
+        if path.name == _prefix(whole.name) + _OLD and not whole.exists():
+            os.replace(path, whole)
+        elif path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)

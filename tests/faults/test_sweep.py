@@ -49,6 +49,24 @@ def test_an_artifact_is_replaced_at_once(tmp_path, monkeypatch, swaps):
         assert [one.name for one in tmp_path.iterdir() if ".tmp-" in one.name] == []
 
 
+def test_a_kill_loses_no_artifact_where_folders_cannot_be_swapped(tmp_path, monkeypatch):
+    monkeypatch.setattr(durable, "exchange", lambda one, other: False)
+    path = tmp_path / "thing"
+    write(path, "old")
+    with shimmed(Shim(tmp_path)) as whole:
+        write(path, "new")
+    found = set()
+    for at in range(1, len(whole.calls) + 1):
+        write(path, "old")
+        with pytest.raises(Killed), shimmed(Shim(tmp_path, at, mode="die")):
+            write(path, "new")
+        with artifacts.lock(path):
+            artifacts.verify(path)
+        found.add((path / "a.txt").read_text())
+        assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
+    assert found == {"old", "new"}
+
+
 def test_a_dead_process_changes_nothing(tmp_path):
     shim = Shim(tmp_path, at=3, mode="die")
     with pytest.raises(Killed), shimmed(shim), open(tmp_path / "a", "w") as file:
