@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from retrieve_rl.durable import write_file
 from retrieve_rl.errors import DataError
@@ -27,12 +28,15 @@ def write_document(path: Path, document: Mapping[str, Any]) -> None:
 
     Raises:
       ResourceError: the disk is full; `path` is as it was.
+      ValueError: it has a key "sha256" of its own.
     """
+    if _SEAL in document:
+        raise ValueError(f"{_SEAL!r} is the key of the digest")
     write_file(path, _sealed(document))
 
 
 def read_document(path: Path, *, schema_version: int | None = None) -> dict[str, Any]:
-    """The document at `path` without its seal; any byte that has changed is noticed.
+    """The document at `path` without its seal; any change but of line ends is noticed.
 
     One without a seal, as they were written before there were seals, is taken as it is.
 
@@ -80,7 +84,9 @@ def _sealed(document: Mapping[str, Any]) -> str:
 def _parsed(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
-        document = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse)
+        document = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_refuse, parse_float=_finite
+        )
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
     if not isinstance(document, dict):
@@ -96,5 +102,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return document
 
 
-def _refuse(name: str) -> None:
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
+
+
+def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")

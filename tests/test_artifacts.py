@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from retrieve_rl import artifacts, documents
+from retrieve_rl import artifacts, documents, durable
 from retrieve_rl.errors import DataError, ResourceError, UsageError
 
 
@@ -298,3 +298,26 @@ def test_a_part_is_verified_alone(path):
     (path / "sub" / "stranger").write_text("z")
     with pytest.raises(DataError, match="stranger is not listed"):
         artifacts.verify(path, within="sub")
+
+
+@pytest.mark.parametrize("text", ['{"a": 1.5e999}', '{"a": -1e400}', '{"a": NaN}'])
+def test_a_number_that_is_not_finite_is_no_document(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(DataError, match="is no JSON"):
+        documents.read_json(tmp_path / "a.json")
+
+
+def test_the_key_of_the_digest_is_taken(tmp_path):
+    with pytest.raises(ValueError, match="'sha256' is the key"):
+        documents.write_document(tmp_path / "a.json", {"sha256": "mine"})
+
+
+def test_what_is_deleted_needs_no_room(tmp_path, monkeypatch):
+    def full(**names):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "a.txt").touch()
+    monkeypatch.setattr(durable.tempfile, "mkdtemp", full)
+    durable.remove(tmp_path / "old")
+    assert list(tmp_path.iterdir()) == []
