@@ -1,7 +1,6 @@
 """Intervals for the means in results."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
@@ -9,32 +8,16 @@ from jaxtyping import Bool, Float, Shaped
 _RESAMPLES = 2000
 
 
-def bootstrap_interval(groups: Sequence[Float[np.ndarray, " N"]]) -> tuple[float, float]:
-    """95% percentile interval of the mean over all values, resampled in two levels.
-
-    Groups (training runs) are drawn with replacement, then values (episodes) within each; the seed
-    is fixed. With one group only its values vary, so the interval says nothing of other runs; the
-    interval of one value is that value.
+def bootstrap_interval(values: Float[np.ndarray, " N"]) -> tuple[float, float]:
+    """95% percentile interval of the mean of values (episodes), resampled; the seed is fixed.
 
     Raises:
-      ValueError: no groups, or an empty one.
+      ValueError: there are no values.
     """
-    if not groups or any(len(group) == 0 for group in groups):
-        raise ValueError("every group needs at least one value")
-    rng = np.random.default_rng(0)
-    # Means of every group's resamples first: the same distribution, drawn without a Python loop
-    # over resamples.
-    means = np.stack(
-        [
-            np.asarray(group, np.float64)[
-                rng.integers(0, len(group), (_RESAMPLES, len(groups), len(group)))
-            ].mean(axis=2)
-            for group in groups
-        ]
-    )  # [groups, resamples, draws]
-    drawn = rng.integers(0, len(groups), (_RESAMPLES, len(groups)))
-    picked = means[drawn, np.arange(_RESAMPLES)[:, None], np.arange(len(groups))[None]]
-    low, high = np.quantile(picked.mean(axis=1), [0.025, 0.975])
+    if len(values) == 0:
+        raise ValueError("an interval needs at least one value")
+    drawn = np.random.default_rng(0).integers(0, len(values), (_RESAMPLES, len(values)))
+    low, high = np.quantile(np.asarray(values, np.float64)[drawn].mean(axis=1), [0.025, 0.975])
     return float(low), float(high)
 
 

@@ -141,7 +141,7 @@ def summarize(outcomes: list[dict[str, Any]], env: EnvConfig) -> dict[str, Any]:
 
 
 def _interval(values: np.ndarray) -> dict[str, float]:
-    low, high = bootstrap_interval([values])
+    low, high = bootstrap_interval(values)
     return {"mean": float(values.mean()), "low": low, "high": high}
 
 

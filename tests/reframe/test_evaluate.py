@@ -117,7 +117,7 @@ def test_scores_by_hand(tiny):
     assert summary["measure"] == "normalized_score_100"
     assert summary["mean"] == pytest.approx(175 / 3)
     assert summary["return_raw"]["mean"] == pytest.approx(650 / 3)
-    low, high = bootstrap_interval([np.array([0.0, 100.0, 75.0])])
+    low, high = bootstrap_interval(np.array([0.0, 100.0, 75.0]))
     assert (summary["low"], summary["high"]) == (low, high)
     assert summary["episodes"] == 3 and summary["mean_length"] == 20.0
     assert summary["selection"] == "last" and summary["score_table"] == "t"
