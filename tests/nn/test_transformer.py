@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from retrieve_rl.nn.dropout import DropoutStream
-from retrieve_rl.nn.transformer import Attention, Transformer
+from retrieve_rl.nn.transformer import Attention, Transformer, _matmul
 
 LENGTH = 6
 CAUSAL = jnp.tril(jnp.ones((1, LENGTH, LENGTH), bool))
@@ -54,6 +54,22 @@ def test_a_row_that_may_attend_to_nothing_stays_finite(model, x):
     assert np.isfinite(model(x, nowhere, OFF)).all()
     gradient = jax.grad(lambda x: jnp.sum(model(x, nowhere, OFF)))(x)
     assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("inputs, outputs", [(3, 5), (5, 3), (4, 4)])
+def test_a_projection_has_the_gradients_of_a_product(inputs, outputs):
+    """Wider, narrower and as wide: each is computed in a form of its own."""
+    keys = jax.random.split(jax.random.key(2), 3)
+    x, kernel, weights = (
+        jax.random.normal(key, shape)
+        for key, shape in zip(keys, [(7, inputs), (inputs, outputs), (7, outputs)], strict=True)
+    )
+    found, expected = (
+        jax.grad(lambda x, kernel, f=f: jnp.sum(weights * f(x, kernel)), argnums=(0, 1))(x, kernel)
+        for f in (_matmul, jnp.matmul)
+    )
+    for ours, plain in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-6)
 
 
 def test_heads_must_divide_the_width():
