@@ -1,8 +1,6 @@
 """The policies that a memory can be plugged into, and the small interface it knows them by."""
 
 import importlib
-import os
-import sys
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
@@ -14,6 +12,7 @@ from retrieve_rl.nn.dropout import DropoutStream
 from retrieve_rl.nn.mlp import Mlp
 from retrieve_rl.nn.transformer import Transformer
 from retrieve_rl.reframe.config import ReframeConfig
+from retrieve_rl.reframe.own_backbone import SHIPPED, names_of
 from retrieve_rl.reframe.windows import Window
 from retrieve_rl.types import Array
 
@@ -133,18 +132,15 @@ class MlpBackbone(nnx.Module):
 def make_backbone(
     config: ReframeConfig, observation_dim: int, action_dim: int, *, rngs: nnx.Rngs
 ) -> Backbone:
-    """The backbone that `config.backbone` names. Raises UsageError if it cannot be imported."""
-    shipped = {"dt": DecisionTransformer, "mlp": MlpBackbone}
-    cls = shipped.get(config.backbone) or _import_class(config.backbone)
-    return cls(config, observation_dim, action_dim, rngs=rngs)
+    """The backbone that `config.backbone` names. Raises UsageError as `backbone_class`."""
+    return backbone_class(config.backbone)(config, observation_dim, action_dim, rngs=rngs)
 
 
-def _import_class(name: str) -> type:
-    module_name, colon, class_name = name.partition(":")
-    if not colon:
-        raise UsageError(f"backbone {name!r} is neither dt, mlp nor package.module:Class")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # The script `rrl` does not search it, unlike `python -m`.
+def backbone_class(name: str) -> type:
+    """The class that `config.backbone` names. Raises UsageError if it cannot be imported."""
+    if name in SHIPPED:
+        return {"dt": DecisionTransformer, "mlp": MlpBackbone}[name]
+    module_name, class_name = names_of(name)
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:

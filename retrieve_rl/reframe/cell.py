@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from retrieve_rl import artifacts
-from retrieve_rl.config import settings_of
 from retrieve_rl.errors import DataError
-from retrieve_rl.reframe.config import EnvConfig, ReframeConfig
+from retrieve_rl.reframe.config import EnvConfig, ReframeConfig, settings_that_count
 from retrieve_rl.reframe.d4rl import copy_path
 from retrieve_rl.reframe.datasets import FILE_ENDINGS
 from retrieve_rl.reframe.recipes import find_recipe
@@ -22,8 +21,9 @@ def identity(config: ReframeConfig) -> dict[str, Any]:
 
     Raises:
       DataError: a file of data is not there.
+      UsageError: there is no such backbone.
     """
-    settings = settings_of(config)
+    settings = settings_that_count(config)
     names = {"dataset": config.data.dataset_id, "experts": config.data.experts_id}
     data = {**settings.get("data", {}), **{k: _version(v) for k, v in names.items()}}
     return {**settings, "data": data}

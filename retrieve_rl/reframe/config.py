@@ -1,7 +1,7 @@
 """The settings of a Re:Frame experiment. Every field can be set in TOML or by `--set`."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,6 +9,7 @@ from retrieve_rl.config import (
     RunConfig,
     Strict,
     digest,
+    dotted,
     find,
     layers_of,
     merge,
@@ -17,6 +18,7 @@ from retrieve_rl.config import (
     validate,
 )
 from retrieve_rl.errors import UsageError
+from retrieve_rl.reframe.own_backbone import SHIPPED, source_digest
 
 RESULTS_VERSION = 3
 """Raised in the commit that changes what a config computes; results of two versions never mix."""
@@ -207,7 +209,19 @@ class ReframeConfig(RunConfig):
 
 def config_hash(config: ReframeConfig) -> str:
     """Hash of all that determines the numbers of a run."""
-    return digest({"results_version": RESULTS_VERSION, **settings_of(config)})
+    return digest({"results_version": RESULTS_VERSION, **settings_that_count(config)})
+
+
+def settings_that_count(config: ReframeConfig) -> dict[str, Any]:
+    """The settings, and the digest of the code where the backbone is the user's own.
+
+    Raises:
+      UsageError: there is no such backbone.
+    """
+    settings = settings_of(config)
+    if config.backbone not in SHIPPED:
+        settings["backbone_sha256"] = source_digest(config.backbone)
+    return settings
 
 
 def default_experts(dataset: str) -> str | None:
@@ -224,6 +238,10 @@ def _short(dataset: str) -> str:
     return dataset.removesuffix("-v0") + "-short-v0" if bundled else dataset
 
 
+_SAID_BY_TASKS = ("env.id", "env.target_return", "data.dataset", "data.experts")
+"""What has no default that would suit another environment."""
+
+
 def resolve(
     task: str,
     *,
@@ -237,8 +255,8 @@ def resolve(
     """The config of a run: defaults, then task, preset and arm TOML, data options, `key=value`s.
 
     Raises:
-      UsageError: an unknown name or key, a bad value, or a `dataset` of the user's own without
-        `experts`.
+      UsageError: an unknown name or key, a bad value, a task that lacks what is its own to say, or
+        a `dataset` of the user's own without `experts`.
     """
     files = {
         "task": find("tasks", task),
@@ -258,4 +276,9 @@ def resolve(
         layers.append({"data": {"experts": experts}})
     layers += layers_of(settings)
     source = f"task {names['task']}, preset {preset}, arm {arm}"
-    return validate(ReframeConfig, merge([*layers, names]), source=source)
+    values = merge([*layers, names])
+    config = validate(ReframeConfig, values, source=source)
+    missing = [key for key in _SAID_BY_TASKS if key not in dotted(values)]
+    if missing:
+        raise UsageError(f"{source}: a task must say {', '.join(missing)}")
+    return config

@@ -14,6 +14,7 @@ from jaxtyping import PRNGKeyArray
 
 from retrieve_rl.reframe import memory as memories
 from retrieve_rl.reframe.amb import AssociativeMemoryBuffer
+from retrieve_rl.reframe.backbone import backbone_class
 from retrieve_rl.reframe.config import ReframeConfig
 from retrieve_rl.reframe.data import TrainingData, load_training_data
 from retrieve_rl.reframe.evaluate import evaluate_policy
@@ -241,9 +242,10 @@ def train_policy(config: ReframeConfig, run: Run) -> RunResult:
     """Entry point of `rrl train-policy`: ends with an evaluation of the last checkpoint.
 
     Raises:
-      UsageError: a batch cannot be cut for the run's devices.
+      UsageError: a batch cannot be cut for the run's devices, or there is no such backbone.
     """
     check_divides(run.devices, config.train.batch_size)
+    backbone_class(config.backbone)  # before data are made for nothing
     began = time.perf_counter()
     data = load_training_data(config, run.reporter, run.stop)
     check_environment(data.env_id, data.observation_dim, data.action_dim)

@@ -12,6 +12,7 @@ from retrieve_rl.reframe.config import ReframeConfig, config_hash, default_exper
 OWN_TASK = """
 [env]
 id = "Own-v0"
+target_return = 250.0
 [data]
 dataset = "mujoco/own/medium-v0"
 experts = "mujoco/own/expert-v0"
@@ -68,6 +69,28 @@ def test_later_layers_win(tmp_path):
     assert resolve(str(own), arm="reframe").train.steps == 20_000  # the preset
     later = resolve(str(own), settings=["train.steps=1", "train.steps=2"])
     assert later.train.steps == 2
+
+
+@pytest.mark.parametrize("left_out", ["id", "target_return", "dataset", "experts"])
+def test_what_a_task_must_say_itself(tmp_path, left_out):
+    own = tmp_path / "own.toml"
+    lines = [line for line in OWN_TASK.splitlines() if not line.startswith(f"{left_out} =")]
+    own.write_text("\n".join(lines))
+    with pytest.raises(UsageError, match=rf"a task must say (env|data)\.{left_out}$"):
+        resolve(str(own))
+
+
+def test_another_code_of_an_own_backbone_is_another_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = resolve("hopper-medium", settings=["backbone=code_of_my_own:Mine"])
+    hashes = set()
+    for code in ("width = 64", "width = 512"):
+        (tmp_path / "code_of_my_own.py").write_text(code)
+        hashes.add(config_hash(config))
+    assert len(hashes) == 2 and config_hash(config) in hashes
+    (tmp_path / "code_of_my_own.py").unlink()
+    with pytest.raises(UsageError, match="there is no module code_of_my_own"):
+        config_hash(config)
 
 
 def test_named_data_wins_over_the_task():
@@ -134,6 +157,7 @@ def changed(model: Strict):
         else:
             other = {bool: not value, int: 1, float: 0.5, str: "x", type(None): 1.0}[type(value)]
             other = other if isinstance(value, bool | None) else value + other
+            other = "mlp" if name == "backbone" else other
             yield name, model.model_copy(update={name: other})
 
 
