@@ -65,7 +65,11 @@ def find(kind: str, name: str) -> Path:
         return path
     known = named_files(kind)
     if name not in known:
-        one = kind.partition("/")[0].removesuffix("s")
+        kinds, _, of_go = kind.partition("/")
+        one = kinds.removesuffix("s")
+        if name in named_files(kinds if of_go else f"{kinds}/go"):
+            paper = "Re:Frame" if of_go else "Go"
+            raise UsageError(f"{one} {name} is of {paper}; here: {', '.join(known)}")
         raise UsageError(f"no {one} is called {name!r}{_nearest(name, known)}")
     return known[name]
 
@@ -196,7 +200,10 @@ def _explain(model: type[BaseModel], error: ValidationError) -> str:
                 f"unknown key {name}{_nearest(location[-1], known, '.'.join(location[:-1]))}"
             )
         else:
-            found = problem["input"] if problem["type"] != "missing" else "nothing"
+            if problem["type"] == "missing":
+                lines.append(f"{name} is missing")
+                continue
+            found = problem["input"]
             message = problem["msg"].removeprefix("Value error, ")
             lines.append(
                 f"{name + ': ' if name else ''}{message} (found {found!r})" if location else message

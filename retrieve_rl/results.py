@@ -120,7 +120,7 @@ def read_result(path: Path) -> RunResult:
     """Reads a `result.json`, or the one in a run's folder. Raises DataError."""
     path = path / "result.json" if path.is_dir() else path
     if not path.exists():
-        raise DataError(f"{path} does not exist: the run has not finished")
+        raise DataError(f"{path} does not exist: no run is there, or it has not finished")
     document = read_document(path, schema_version=SCHEMA_VERSION)
     try:
         return validate(RunResult, document, source=str(path))

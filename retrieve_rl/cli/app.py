@@ -42,7 +42,9 @@ app.command(
 app.command(
     "evaluate", epilog=_example("rrl evaluate --task hopper-medium --preset smoke --episodes 20")
 )(flat(evaluate))
-app.command("ablate", epilog=_example("rrl ablate memory-size --task hopper-medium"))(flat(ablate))
+app.command("ablate", epilog=_example("rrl ablate memory-size --task hopper-medium-replay"))(
+    flat(ablate)
+)
 app.command("compare", epilog=_example("rrl compare RUN RUN"))(flat(compare))
 app.command("report", epilog=_example("rrl report memory-size --out report"))(flat(report))
 app.command("neighbors", epilog=_example("rrl neighbors --task go9 --preset smoke --row 0"))(

@@ -92,11 +92,12 @@ def show(
 
 def verify(
     path: Annotated[
-        Path, Argument(metavar="PATH", help="A checkpoint, memory or data set, or a folder above.")
+        Path,
+        Argument(metavar="PATH", help="A run, checkpoint, memory or data set, or a folder above."),
     ],
     output: Output,
 ) -> None:
-    """Check every byte of an artifact, or of every artifact below a folder."""
+    """Check every byte of artifacts and results, at a path and below it."""
     from retrieve_rl.cli.listing import check_artifacts
 
     report = check_artifacts(path)
@@ -106,7 +107,7 @@ def verify(
         print_facts(f"{path}", report)
     if report["damaged"]:
         raise DataError(
-            f"{len(report['damaged'])} of {report['artifacts']} artifacts are damaged: "
+            f"{len(report['damaged'])} of {report['artifacts'] + report['results']} are damaged: "
             + "; ".join(report["damaged"])
         )
 

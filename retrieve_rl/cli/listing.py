@@ -1,5 +1,7 @@
 """What there is: tasks, presets, arms, studies, runs, metrics, artifacts."""
 
+import itertools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -109,19 +111,24 @@ def last_metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def check_artifacts(path: Path) -> dict[str, Any]:
-    """Verifies the artifact at `path`, or every one below it.
+    """Verifies the artifact or the result at `path`, or every one below it.
 
-    Returns: counts of what was checked, and a line for each damaged artifact.
+    Returns: counts of what was checked, and a line for each that is damaged.
 
     Raises:
-      DataError: there is no artifact.
+      DataError: there is none.
     """
     from retrieve_rl import artifacts
+    from retrieve_rl.documents import read_document
 
     folders = sorted(file.parent for file in path.rglob(artifacts.MANIFEST_NAME))
     folders = [folder for folder in folders if not _half_built(folder.relative_to(path))]
-    if not folders:
-        raise DataError(f"no artifact at or below {path}: no {artifacts.MANIFEST_NAME} is there")
+    results = sorted(path.rglob("result.json"))
+    if not folders and not results:
+        raise DataError(
+            f"nothing to check at or below {path}: neither {artifacts.MANIFEST_NAME} nor"
+            " result.json is there"
+        )
     files = size = 0
     damaged = []
     for folder in folders:
@@ -132,7 +139,21 @@ def check_artifacts(path: Path) -> dict[str, Any]:
         else:
             files += len(manifest.files)
             size += sum(entry["size"] for entry in manifest.files.values())
-    return {"artifacts": len(folders), "files": files, "bytes": size, "damaged": damaged}
+    for result in results:
+        try:
+            read_document(result)
+        except DataError as error:
+            damaged.append(str(error))
+        else:
+            files += 1
+            size += result.stat().st_size
+    return {
+        "artifacts": len(folders),
+        "results": len(results),
+        "files": files,
+        "bytes": size,
+        "damaged": damaged,
+    }
 
 
 def _go_tasks() -> list[dict[str, Any]]:
@@ -220,9 +241,11 @@ def _config_values(file: Path) -> dict[str, Any]:
 
 
 def _description(file: Path) -> str:
-    """The first comment line of a TOML."""
-    first = file.read_text().partition("\n")[0]
-    return first.removeprefix("#").strip() if first.startswith("#") else ""
+    """The first sentence of the comment that a TOML begins with."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), file.read_text().splitlines())
+    text = " ".join(line.removeprefix("#").strip() for line in lines)
+    sentence = re.match(r".*?(?<! al)[.?](?= |$)", text)
+    return sentence.group() if sentence else text
 
 
 def _half_built(relative: Path) -> bool:

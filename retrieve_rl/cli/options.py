@@ -90,7 +90,7 @@ class Choice:
         Option(
             metavar="PATH",
             show_default="the task's",
-            help="Go: SGF records, or their folder. With --opponent: how many games to play.",
+            help="Go: SGF records, or their folder. Of `evaluate --opponent`: how many games.",
         ),
     ] = None
 

@@ -110,6 +110,8 @@ def evaluate(
         return
     if (play, match) != (PlayChoice(), MatchChoice()):
         raise UsageError("--player, --simulations and the like need --opponent")
+    if choice.games is not None and str(choice.games).isdecimal():
+        raise UsageError(f"--games {choice.games}, a number of games, needs --opponent")
     trained = find_trained(run, choice, place.runs)
     print(trained.folder, file=sys.stderr if output.as_json else sys.stdout, flush=True)
     config = with_episodes(trained.config, episodes)

@@ -72,9 +72,11 @@ def test_options_of_the_other_paper_are_refused(choice, trained, tmp_path, invok
     for words, message in (
         (["train-policy", "--task", "go9", "--dataset", "x"], "of Re:Frame"),
         (["train-policy", "--task", "hopper-medium", "--games", tmp_path], "--games is of Go"),
-        (["train-policy", "--task", "go9", "--arm", "reframe"], "no arm is called"),
+        (["train-policy", "--task", "go9", "--arm", "reframe"], "arm reframe is of Re:Frame; here"),
         (["train-policy", "--task", "go8"], "did you mean go9"),
         (["train-amb", "--task", "go9"], "is a task of Go"),
+        (["build-index", "--task", "hopper-medium"], "task hopper-medium is of Re:Frame; here: go9"),
+        (["evaluate", trained, "--games", 4], "needs --opponent"),
         (["evaluate", trained, "--episodes", 3], "--episodes is of Re:Frame"),
     ):
         refused = invoke(*words)

@@ -165,6 +165,9 @@ def test_list_show_and_verify(root, trained):
     assert set(listed) == {"tasks", "presets", "arms", "studies", "runs"}
     assert all(row["description"] for row in listed["arms"])
     assert any(row["name"] == "first-look" for row in listed["studies"])
+    about = {row["name"]: row["description"] for row in listed["arms"]}
+    assert about["reframe"] == "Ours: the program's defaults, learning from the experts alone."
+    assert about["retrieval"].startswith("Humphreys et al. 2022: neighbors")
     run = next(row for row in listed["runs"] if row["folder"] == str(trained))
     assert run["status"] == "ok" and run["measure"] == "normalized_score_100"
     shown = json.loads(invoke("show", trained, "--json").stdout)
@@ -197,6 +200,16 @@ def test_verify_finds_a_flipped_byte(trained, tmp_path):
     assert found.exit_code == 5
     assert json.loads(found.stdout)["damaged"] and str(state) in found.stderr
     assert invoke("verify", tmp_path / "nothing").exit_code == 5
+
+
+def test_verify_finds_a_changed_result(trained, tmp_path):
+    copy = tmp_path / "result.json"
+    copy.write_text((trained / "result.json").read_text().replace('"seed": 0', '"seed": 1'))
+    found = invoke("verify", tmp_path)
+    assert found.exit_code == 5 and "result.json has changed" in found.stderr
+    shutil.copy(trained / "result.json", copy)
+    checked = json.loads(invoke("verify", tmp_path, "--json").stdout)
+    assert (checked["artifacts"], checked["results"], checked["files"]) == (0, 1, 1)
 
 
 def test_a_gpu_that_is_not_there(tmp_path, monkeypatch):

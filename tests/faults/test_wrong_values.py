@@ -128,7 +128,7 @@ PLAY = {
 }
 RUN = [
     ("@/absent", DATA, "does not exist"),
-    ("@/folder", DATA, "the run has not finished"),
+    ("@/folder", DATA, "no run is there"),
     ("@/keys.npy", DATA, "cannot be read"),
     ("@/damaged-run", DATA, "cannot be read"),
     ("@/other-run", DATA, "no schema version"),
@@ -280,7 +280,7 @@ TABLE = {
         "run": [
             *RUN,
             ("@/go-run --task go9", USAGE, "not both"),
-            ("@/index", DATA, "the run has not finished"),
+            ("@/index", DATA, "no run is there"),
         ],
         **{name: given(MATCH, rows) for name, rows in PLAY.items()},
         "games": [
@@ -322,7 +322,7 @@ TABLE = {
             ("@/absent.toml", USAGE, "does not exist"),
             ("@/broken.toml", USAGE, "line 1"),
             ("@/deep.toml", USAGE, "nested too deeply"),
-            ("@/tiny.toml", USAGE, "title: Field required"),
+            ("@/tiny.toml", USAGE, "title is missing"),
             ("@/nobody.toml", USAGE, "no arm is called"),
             ("@/no-key.toml", USAGE, "did you mean train.steps?"),
             ("@/no-value.toml", USAGE, "grid train.steps holds nothing"),
@@ -418,8 +418,8 @@ TABLE = {
     "verify": {
         "path": MISSING_ARGUMENT
         + [
-            ("@/absent", DATA, "no artifact at or below"),
-            ("@/keys.npy", DATA, "no artifact at or below"),
+            ("@/absent", DATA, "nothing to check at or below"),
+            ("@/keys.npy", DATA, "nothing to check at or below"),
             ("@/changed", DATA, "sha256 differs"),
             ("@/longer", DATA, "more.pkl is not listed"),
         ],
