@@ -230,25 +230,22 @@ def _best_of_tiles(
     centered = queries - blocks.center
     augmented = jnp.concatenate([2.0 * centered, -jnp.ones((batch, 1))], axis=-1)
 
-    def best(
-        keys: Float[Array, "R D+1"], groups: Int[Array, "M W T"] | None
-    ) -> Float[Array, "B M W"]:
+    def best(keys: Float[Array, "R D+1"], groups: Int[Array, " R"] | None) -> Float[Array, "B M W"]:
         scores = product(augmented, keys.T).reshape(batch, -1, _TILE_ROWS, num_tiles)
         if hidden.shape[1]:
             assert groups is not None
-            turned = groups.swapaxes(1, 2)
-            scores = jnp.where(
-                _is_hidden(turned.reshape(1, -1), hidden).reshape(scores.shape), -jnp.inf, scores
-            )
+            gone = _is_hidden(groups[None], hidden).reshape(scores.shape)
+            scores = jnp.where(gone, -jnp.inf, scores)
         return jnp.max(scores, axis=2)
 
+    # In the order of `scored` before the loop: inside, every query would read them in strides.
+    groups = None if blocks.groups is None else blocks.groups.swapaxes(1, 2).reshape(num_blocks, -1)
     num_rows = num_blocks * num_tiles * _TILE_ROWS
     if batch * num_rows <= _SCORES_AT_ONCE:
         keys = blocks.scored.reshape(-1, blocks.scored.shape[-1])
-        return best(keys, blocks.groups).reshape(batch, -1)
-    by_block = None if blocks.groups is None else blocks.groups[:, None]
+        return best(keys, None if groups is None else groups.ravel()).reshape(batch, -1)
     _, found = jax.lax.scan(
-        lambda _, block: (None, best(*block)[:, 0]), None, (blocks.scored, by_block)
+        lambda _, block: (None, best(*block)[:, 0]), None, (blocks.scored, groups)
     )  # [M, B, W]
     return jnp.moveaxis(found, 0, 1).reshape(batch, -1)
 
