@@ -55,6 +55,7 @@ def in_slices(
     if count == 1:
         return gradient_fn(params, batch)
     groups = jax.tree.map(partial(_cut, count, at_once), batch)
+    gradient_fn = jax.jit(gradient_fn)  # traced once for all of what follows
 
     def add(total: Tree, group: Tree) -> tuple[Tree, None]:
         # No `vmap`, which would make single, larger operations of them.
