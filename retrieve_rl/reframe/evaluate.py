@@ -32,6 +32,9 @@ _TUNING_SEEDS = 500_000
 """Reset seeds of evaluation episodes; below 1,000,000, where data making's begin."""
 
 
+_fold_in = jax.jit(jax.random.fold_in)  # a sixth of the time, at every step
+
+
 def evaluate_policy(policy: TrainedPolicy, data: TrainingData, run: Run) -> Evaluation:
     """Rolls out the policy and measures what its memory does."""
     config = policy.config
@@ -39,7 +42,7 @@ def evaluate_policy(policy: TrainedPolicy, data: TrainingData, run: Run) -> Eval
     rng_key = jax.random.fold_in(jax.random.key(config.seed), 3)
 
     def act(window: Window, step: int) -> Answer:
-        output = policy.answer(window, jax.random.fold_in(rng_key, step))
+        output = policy.answer(window, _fold_in(rng_key, step))
         columns = (output.actions, output.gate, output.closeness)
         return Answer(*(np.asarray(column)[:, 0] for column in columns))
 
