@@ -1,4 +1,4 @@
-"""How a cost grows: its exponent, and its figure."""
+"""How a cost grows: its exponents, and its figure."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +28,25 @@ class Panel(NamedTuple):
 
 def exponent(line: Line) -> float:
     """p where c size^p fits the costs of the three largest sizes: at 1 cost doubles with size."""
-    largest = sorted(line.items())[-3:]
+    return _slope(line, 3)
+
+
+def last_slope(line: Line) -> float:
+    """The same of the two largest sizes: above the exponent where the curve bends upward."""
+    return _slope(line, 2)
+
+
+def slopes(**lines: Line) -> dict[str, float]:
+    """Both of every line, for a summary."""
+    return {
+        f"{measure.__name__}_of_{name}": measure(line)
+        for name, line in lines.items()
+        for measure in (exponent, last_slope)
+    }
+
+
+def _slope(line: Line, num_sizes: int) -> float:
+    largest = sorted(line.items())[-num_sizes:]
     sizes, costs = np.log(np.array(largest, float)).T
     return float(np.polyfit(sizes, costs, 1)[0])
 

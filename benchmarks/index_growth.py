@@ -1,9 +1,9 @@
 """How the index grows: seconds of building and microseconds of a query against the number of keys.
 
 Everything goes through the functions of `rrl build-index`; exact or ScaNN is chosen as they choose,
-by the number of keys. A thousand queries at once, the median of five. The exponents are of the
-three largest sizes of this run; the figure also has what `index_50m.py` measured in the same way,
-where its result is there.
+by the number of keys. A thousand queries at once, the median of five; one size after the other.
+The exponents are of the largest sizes of this run; the figure also has what `index_50m.py` measured
+in the same way, where its result is there.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import result_file
 import synthetic_keys
-from growth import Line, Panel, draw, exponent
+from growth import Line, Panel, draw, slopes
 
 from retrieve_rl.progress import Reporter
 from retrieve_rl.retrieval.build import IndexOptions, build_memory
@@ -99,10 +99,7 @@ def main() -> None:
         options.out,
         benchmark="index-growth",
         what=__doc__,
-        summary={
-            "exponent_of_build": exponent(builds),
-            "exponent_of_query": exponent(queries),
-        },
+        summary=slopes(build=builds, query=queries),
         packages=("scann", "jax", "numpy"),
         costs={num_keys: cost._asdict() for num_keys, cost in costs.items()},
     )

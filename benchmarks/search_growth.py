@@ -1,6 +1,7 @@
 """How Go search grows: seconds of a move against simulations, and against games at once.
 
-As `go_search.py` measures them; simulations are varied in 32 games, games at 200 simulations.
+As `go_search.py` measures them, one size after the other; simulations are varied in 32 games, games
+at 200 simulations.
 """
 
 import argparse
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import go_search
 import result_file
-from growth import Panel, draw, exponent
+from growth import Panel, draw, slopes
 
 SIMULATIONS, GAMES = (25, 50, 100, 200, 400), (1, 4, 8, 16, 32)
 
@@ -32,10 +33,7 @@ def main() -> None:
         options.out,
         benchmark="search-growth",
         what=__doc__,
-        summary={
-            "exponent_of_simulations": exponent(by_simulations),
-            "exponent_of_games": exponent(by_games),
-        },
+        summary=slopes(simulations=by_simulations, games=by_games),
         packages=("jax", "mctx"),
         seconds_by_simulations=by_simulations,
         seconds_by_games=by_games,

@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 import result_file
-from growth import Panel, draw, exponent
+from growth import Panel, draw, slopes
 from stage_2 import STEPS_IN_SCAN, training
 from turns import in_turn, medians
 
@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--contexts", type=int, nargs="+", default=CONTEXTS)
     parser.add_argument("--latents", type=int, nargs="+", default=LATENTS)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     default = result_file.RESULTS / "bench-training-growth.json"
     parser.add_argument("--out", type=Path, default=default, metavar="FILE")
     options = parser.parse_args()
@@ -56,10 +56,7 @@ def main() -> None:
         options.out,
         benchmark="training-growth",
         what=__doc__,
-        summary={
-            "exponent_of_context": exponent(by_context),
-            "exponent_of_latents": exponent(by_latents),
-        },
+        summary=slopes(context=by_context, latents=by_latents),
         packages=("jax", "flax", "optax"),
         milliseconds_by_context=by_context,
         milliseconds_by_latents=by_latents,

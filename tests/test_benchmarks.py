@@ -1,0 +1,20 @@
+"""The parts of the benchmarks that decide what a number means."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+import growth
+
+
+def test_a_curve_that_bends_upward_shows_it_between_its_largest_sizes():
+    line = {10: 1.0, 1000: 400.0, 100: 10.0}  # tenfold, then fortyfold
+    assert growth.last_slope(line) == pytest.approx(1.602, abs=0.001)
+    assert growth.exponent(line) == pytest.approx(1.301, abs=0.001)
+    in_proportion = {size: 3.0 * size for size in (1, 20, 300, 4000)}
+    assert growth.slopes(keys=in_proportion) == pytest.approx(
+        {"exponent_of_keys": 1.0, "last_slope_of_keys": 1.0}
+    )
