@@ -2,7 +2,7 @@
 
 The two take turns on the same cores; a turn is the median of three calls after one that is not
 timed. The keys are made ready once on both sides, as an index does. The limit is the arithmetic of
-the scores over the rate of a 2048 x 2048 matrix product.
+the scores over the rate of the fastest of three matrix products.
 """
 
 import argparse

@@ -1,11 +1,11 @@
 """Training steps of Go, encoder and policy with ten neighbors, beside the machine's limit.
 
-The limit is the arithmetic of the step's matrix products over the rate of a 2048 x 2048 matrix
-product measured between the steps. It is counted in the program whose convolutions are one product
-over the nine points of each neighborhood, which computes nothing beyond the edge of the board. The
-input pipeline is what comes before the network: drawing rows, looking up positions and neighbors,
-unpacking and turning their planes; it is timed alone, on the same device, so that its share is an
-upper bound.
+The limit is the arithmetic of the step's matrix products over the rate of the fastest of three
+matrix products, measured between the steps. It is counted in the program whose convolutions are one
+product over the nine points of each neighborhood, which computes nothing beyond the edge of the
+board. The input pipeline is what comes before the network: drawing rows, looking up positions and
+neighbors, unpacking and turning their planes; it is timed alone, on the same device, so that its
+share is an upper bound.
 """
 
 import argparse

@@ -35,7 +35,7 @@ _EVALUATION, _MEMORY = "bench-policy-evaluation", "bench-command-memory"
 ROWS = (
     Row(
         "Decision Transformer train step (batch 64, context 20, width 128, 3 layers)",
-        "plain PyTorch of the same shapes; arithmetic over the rate of a large matrix product",
+        "plain PyTorch of the same shapes; arithmetic over the rate of the fastest matrix product",
         (
             Goal("bench-train-step", "vs_pytorch", at_least=2.5),
             Goal("bench-train-step", "vs_pytorch_without_dropout", at_least=2.5),
@@ -68,7 +68,7 @@ ROWS = (
     ),
     Row(
         "exact retrieval inside jit, 60,000 x 64, batch 64 to 4,096",
-        "faiss.IndexFlatL2; arithmetic over the rate of a large matrix product",
+        "faiss.IndexFlatL2; arithmetic over the rate of the fastest matrix product",
         tuple(
             goal
             for batch in (64, 256, 1024, 4096)
@@ -106,7 +106,7 @@ ROWS = (
     ),
     Row(
         "Go training steps: encoder; policy with ten neighbors",
-        "arithmetic over the rate of a large matrix product; the input pipeline alone",
+        "arithmetic over the rate of the fastest matrix product; the input pipeline alone",
         tuple(
             goal
             for network in ("encoder", "policy")

@@ -5,8 +5,8 @@ the other `torch_decision_transformer.py` in an environment with PyTorch. Each d
 windows from a table of steps, and runs forward, backward, clipping and AdamW. PyTorch computes
 every token of every layer, as its users write it; ours gets the same outputs with less.
 
-The machine's limit is the arithmetic of our step over the rate of a 2048 x 2048 matrix product,
-measured between the turns.
+The machine's limit is the arithmetic of our step over the rate of the fastest of three matrix
+products, measured between the turns.
 """
 
 import argparse

@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 import growth
+import product_rate
 
 
 def test_a_curve_that_bends_upward_shows_it_between_its_largest_sizes():
@@ -18,3 +19,8 @@ def test_a_curve_that_bends_upward_shows_it_between_its_largest_sizes():
     assert growth.slopes(keys=in_proportion) == pytest.approx(
         {"exponent_of_keys": 1.0, "last_slope_of_keys": 1.0}
     )
+
+
+def test_the_limit_is_the_rate_of_the_fastest_product(monkeypatch):
+    monkeypatch.setattr(product_rate, "PRODUCT_SIZES", (32, 64))
+    assert product_rate.product_rate()() > 0
