@@ -16,7 +16,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import synthetic_keys
-from product_rate import product_rate
+from product_rate import product_rate, refuse_busy
 from worker import REPOSITORY, Worker
 
 from retrieve_rl import artifacts
@@ -110,6 +110,7 @@ def main() -> None:
     document = summarize(measure(options.faiss_python, options.rounds))
     for name, value in document["summary"].items():
         print(f"{name:40} {value}")
+    refuse_busy(document["samples"]["product_rate"])
     artifacts.write_file(options.out, artifacts.to_json(document))
 
 

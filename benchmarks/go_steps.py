@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import result_file
 from flax import nnx
 from operations import operations_of
-from product_rate import product_rate
+from product_rate import product_rate, refuse_busy
 from turns import in_turn, medians
 
 from retrieve_rl.go import policy, train_encoder, train_policy
@@ -182,6 +182,7 @@ def main() -> None:
     seconds = medians(samples)
     del samples["product"]
     samples["product_rate"] = rates[1:]  # The first was to warm up.
+    refuse_busy(samples["product_rate"])
     summary = {}
     for name, training in trainings.items():
         of_step = seconds[name] / STEPS_IN_SCAN

@@ -1,11 +1,14 @@
 """The machine's own limit: the rate of the fastest of three float32 matrix products."""
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 PRODUCT_SIZES = (512, 1024, 2048)
 """Rows and columns: which size a machine multiplies fastest differs by its caches."""
 _TRIES = 3
+BUSY_SPREAD = 1.5
+"""On a quiet machine the fastest and the slowest rate of a run differ by a few percent."""
 
 
 def product_rate() -> Callable[[], float]:
@@ -31,3 +34,13 @@ def product_rate() -> Callable[[], float]:
         return time.perf_counter() - began
 
     return lambda: operations / min(seconds(size) for size in PRODUCT_SIZES for _ in range(_TRIES))
+
+
+def refuse_busy(rates: Sequence[float]) -> None:
+    """Ends the benchmark where its rates say that other programs were using the cores.
+
+    Raises:
+      SystemExit: the rates are too far apart.
+    """
+    if max(rates) > BUSY_SPREAD * min(rates):
+        sys.exit("not written: other programs were using the cores; run again when they are free")

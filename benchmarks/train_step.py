@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from product_rate import product_rate
+from product_rate import product_rate, refuse_busy
 from stage_2 import STEPS_IN_SCAN, training
 from worker import REPOSITORY, Worker
 
@@ -29,8 +29,6 @@ from retrieve_rl import artifacts
 from retrieve_rl.reframe.config import resolve
 
 DROPOUT = 0.1
-# On a quiet machine the fastest and the slowest matrix product differ by a few percent.
-BUSY_SPREAD = 1.5
 
 
 def our_training(dropout: float) -> tuple[Callable[[], None], float]:
@@ -196,10 +194,8 @@ def main() -> None:
     document = summarize(measure(options.torch_python, options.rounds))
     for name, value in document["summary"].items():
         print(f"{name:40} {value}")
-    product_rates = document["samples"]["product_rate"]
-    if max(product_rates) > BUSY_SPREAD * min(product_rates):
-        # PyTorch suffers most from a busy core: its threads wait for each other by spinning.
-        sys.exit("not written: other programs were using the cores; run again when they are free")
+    # PyTorch suffers most from a busy core: its threads wait for each other by spinning.
+    refuse_busy(document["samples"]["product_rate"])
     artifacts.write_file(options.out, artifacts.to_json(document))
     print(f"written: {options.out}")
 

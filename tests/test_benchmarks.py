@@ -24,3 +24,9 @@ def test_a_curve_that_bends_upward_shows_it_between_its_largest_sizes():
 def test_the_limit_is_the_rate_of_the_fastest_product(monkeypatch):
     monkeypatch.setattr(product_rate, "PRODUCT_SIZES", (32, 64))
     assert product_rate.product_rate()() > 0
+
+
+def test_a_busy_machine_is_refused():
+    product_rate.refuse_busy([100.0, 120.0, 149.0])
+    with pytest.raises(SystemExit, match="not written"):
+        product_rate.refuse_busy([100.0, 120.0, 151.0])
