@@ -1,8 +1,9 @@
 """Exact search in JAX beside FAISS's flat index: 60,000 keys of width 64, batches of 64 to 4,096.
 
 The two take turns on the same cores; a turn is the median of three calls after one that is not
-timed. The keys are made ready once on both sides, as an index does. The limit is the arithmetic of
-the scores over the rate of the fastest of three matrix products.
+timed. The keys are made ready once on both sides, as an index does. FAISS computes distances by
+matrix products or as it chooses by itself, whichever was faster before the turns. The limit is the
+arithmetic of the scores over the rate of the fastest of three matrix products.
 """
 
 import argparse
@@ -16,8 +17,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import synthetic_keys
+from ask_faiss import Faiss
 from product_rate import product_rate, refuse_busy
-from worker import REPOSITORY, Worker
+from worker import REPOSITORY
 
 from retrieve_rl import artifacts
 from retrieve_rl.processes import usable_cores
@@ -32,32 +34,29 @@ def measure(faiss_python: str, rounds: int) -> dict[str, Any]:
     samples: dict[str, list[float]] = {}
     measure_rate = product_rate()
     agreement: dict[str, float] = {}
-    versions: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         keys_path = Path(folder) / "keys.npy"
         synthetic_keys.write_keys(keys_path, NUM_KEYS, DIM)
         queries = synthetic_keys.queries(max(BATCHES), NUM_KEYS, DIM)
-        faiss = Worker(faiss_python, str(REPOSITORY / "benchmarks/faiss_worker.py"))
-        faiss.ask(build="Flat", keys=str(keys_path))
+        faiss = Faiss(faiss_python)
+        faiss.build("Flat", keys_path)
         index = ExactIndex.build(np.load(keys_path))
-        for batch in BATCHES:
-            np.save(Path(folder) / f"{batch}.npy", queries[:batch])
+        asked_of_faiss = {batch: Path(folder) / f"{batch}.npy" for batch in BATCHES}
+        for batch, path in asked_of_faiss.items():
+            np.save(path, queries[:batch])
+        distances = {
+            batch: faiss.faster_distances(path, NUM_NEIGHBORS)
+            for batch, path in asked_of_faiss.items()
+        }
 
-        def ask_faiss(batch: int) -> tuple[np.ndarray, float]:
-            rows_path = Path(folder) / "rows.npy"
-            answer = faiss.ask(
-                search=str(Path(folder) / f"{batch}.npy"),
-                num_neighbors=NUM_NEIGHBORS,
-                rows=str(rows_path),
-            )
-            versions.update(answer["versions"])
-            return np.load(rows_path), answer["seconds"]
+        def ask_faiss(batch: int) -> tuple[float, np.ndarray]:
+            return faiss.search(asked_of_faiss[batch], NUM_NEIGHBORS, distances[batch])
 
-        def ask_ours(batch: int) -> tuple[np.ndarray, float]:
+        def ask_ours(batch: int) -> tuple[float, np.ndarray]:
             asked = jnp.asarray(queries[:batch])
             began = time.perf_counter()
             rows = np.asarray(index.search(asked, NUM_NEIGHBORS).indices)
-            return rows, time.perf_counter() - began
+            return time.perf_counter() - began, rows
 
         turns = {"faiss": ask_faiss, "ours": ask_ours}
         for number in range(rounds + 1):
@@ -68,14 +67,19 @@ def measure(faiss_python: str, rounds: int) -> dict[str, Any]:
                     time.sleep(0.05)  # Threads of the one before may still spin.
                     turns[name](batch)
                     calls = [turns[name](batch) for _ in range(CALLS_A_TURN)]
-                    rows[name] = calls[0][0]
-                    seconds = statistics.median(seconds for _, seconds in calls)
+                    rows[name] = calls[0][1]
+                    seconds = statistics.median(seconds for seconds, _ in calls)
                     if number:  # The first round compiles.
                         samples.setdefault(f"{name}_{batch}", []).append(seconds * 1e3)
                 agreement[str(batch)] = float(np.mean(rows["ours"] == rows["faiss"]))
             samples.setdefault("product_rate", []).append(measure_rate())
         faiss.close()
-    return {"samples": samples, "agreement": agreement, "faiss": versions["faiss"]}
+    return {
+        "samples": samples,
+        "agreement": agreement,
+        "faiss_distances": {f"batch {batch}": chosen for batch, chosen in distances.items()},
+        "faiss": faiss.versions["faiss"],
+    }
 
 
 def summarize(measured: dict[str, Any]) -> dict[str, Any]:

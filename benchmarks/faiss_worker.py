@@ -1,7 +1,8 @@
 """FAISS in an environment of its own: builds an index from a file of keys, answers searches.
 
 Requests are lines of JSON: {"build": factory string, "keys": path} or {"search": path of queries,
-"parameters": {...}, "num_neighbors": k, "rows": path of the rows found}.
+"parameters": {...}, "num_neighbors": k, "rows": path of the rows found, "products_from": the least
+queries x dimensions for which it multiplies matrices, null for its own}.
 """
 
 import json
@@ -15,6 +16,7 @@ import numpy as np
 
 TRAINING_ROWS, TRAINING_ROWS_PER_LIST = 200_000, 40
 """FAISS warns of fewer than 39 rows a list."""
+PRODUCTS_FROM = faiss.cvar.distance_compute_blas_threshold
 
 
 def build(request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -52,6 +54,8 @@ def search(index: Any, request: dict[str, Any]) -> dict[str, Any]:
     queries = np.load(request["search"])
     for name, value in request.get("parameters", {}).items():
         faiss.ParameterSpace().set_index_parameter(index, name, value)
+    products_from = request.get("products_from")
+    faiss.cvar.distance_compute_blas_threshold = products_from or PRODUCTS_FROM
     began = time.perf_counter()
     _, rows = index.search(queries, request["num_neighbors"])
     seconds = time.perf_counter() - began

@@ -11,8 +11,8 @@ from typing import Any
 
 import jax
 import numpy as np
+from ask_faiss import AS_FAISS_CHOOSES, Faiss
 from climb import ROUNDS, WANTED, Noted, Setting, System, climb, fastest
-from worker import REPOSITORY, Worker
 
 from retrieve_rl.processes import usable_cores
 from retrieve_rl.progress import Reporter
@@ -168,31 +168,19 @@ class Scale:
         asked = folder / "queries.npy"
         np.save(asked, self.queries)
         for name, factory in FAISS_SYSTEMS.items():
-            worker = Worker(self.faiss_python, str(REPOSITORY / "benchmarks/faiss_worker.py"))
-            stack.callback(worker.close)
+            faiss = Faiss(self.faiss_python)
+            stack.callback(faiss.close)
             text = factory.format(
                 leaves=num_leaves, twice=2 * num_leaves, half=self.keys.shape[1] // 2
             )
-            built = worker.ask(build=text, keys=str(self.keys_path))
+            built = faiss.build(text, self.keys_path)
             if "_lean" in name and built["bytes"] > self.systems["ours"]["bytes"]:
                 raise SystemExit(f"{text} takes {built['bytes']:,} bytes, more than ours")
-            self.systems[name] = {**built, "factory": text, "settings": []}
-            ask = partial(self._ask_faiss, worker, name, asked)
-            if "IVF" in factory:
-                self._climb(name, System("nprobe", NPROBES, "k_factor_rf", K_FACTORS, ask))
-            else:
-                self._climb(name, System("efSearch", EF_SEARCHES, None, (0,), ask))
-
-    def _ask_faiss(
-        self, worker: Worker, name: str, asked: Path, setting: Setting
-    ) -> tuple[float, np.ndarray]:
-        """One search; its seconds by the worker's own clock."""
-        rows = asked.with_name(f"{name}.npy")
-        answer = worker.ask(
-            search=str(asked), parameters=setting, num_neighbors=NUM_NEIGHBORS, rows=str(rows)
-        )
-        self.systems[name]["versions"] = answer["versions"]
-        return float(answer["seconds"]), np.load(rows)
+            system, distances = _of_faiss(faiss, asked, has_lists="IVF" in factory)
+            facts = {"factory": text, "distances": distances}
+            self.systems[name] = {**built, **facts, "settings": []}
+            self._climb(name, system)
+            self.systems[name]["versions"] = faiss.versions
 
     def _exact(self) -> None:
         began = time.perf_counter()
@@ -261,6 +249,22 @@ class Scale:
 def _of_scann(num_leaves: int, search: Callable[[Setting], tuple[float, np.ndarray]]) -> System:
     depths = sorted({max(1, round(share * num_leaves)) for share in SHARES_OF_LEAVES})
     return System("num_leaves_to_search", depths, "reordering_num_neighbors", REORDERINGS, search)
+
+
+def _of_faiss(faiss: Faiss, queries: Path, has_lists: bool) -> tuple[System, str]:
+    """What can be set of an index, and how it computes distances: the faster way."""
+
+    def search(distances: str, setting: Setting) -> tuple[float, np.ndarray]:
+        return faiss.search(queries, NUM_NEIGHBORS, distances, **setting)
+
+    if not has_lists:  # a graph multiplies no matrices
+        as_it_is = partial(search, AS_FAISS_CHOOSES)
+        return System("efSearch", EF_SEARCHES, None, (0,), as_it_is), AS_FAISS_CHOOSES
+    # Where few lists are searched, finding them weighs most.
+    quickest = {"nprobe": NPROBES[0], "k_factor_rf": K_FACTORS[0]}
+    distances = faiss.faster_distances(queries, NUM_NEIGHBORS, **quickest)
+    faster = partial(search, distances)
+    return System("nprobe", NPROBES, "k_factor_rf", K_FACTORS, faster), distances
 
 
 def _timed(search: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:

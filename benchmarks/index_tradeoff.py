@@ -5,7 +5,8 @@ queries that are not among them, all systems in one run on the same cores: ours;
 configuration of its own builder (blocks of two dimensions), with its wheel's kernels and with those
 that ours uses; FAISS, in processes of its own, in several ways that need no more memory than ours
 (lean), among them its own turning of the dimensions (OPQ), and its graph (HNSW), at no more memory
-and as it is mostly set up, both with FAISS's default effort to build. Each climbs from quick to
+and as it is mostly set up, both with FAISS's default effort to build. FAISS finds the lists to
+search by matrix products or as it chooses by itself, whichever is faster. Each climbs from quick to
 thorough settings, then searches for the least that finds enough; the fastest of those, three
 where candidates are scored again, take turns, and the best median counts. Exact search is timed
 apart, with fewer queries.

@@ -18,17 +18,21 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from product_rate import product_rate, refuse_busy
 from stage_2 import STEPS_IN_SCAN, training
+from turns import fastest
 from worker import REPOSITORY, Worker
 
 from retrieve_rl import artifacts
 from retrieve_rl.reframe.config import resolve
 
 DROPOUT = 0.1
+ATTENTIONS = {"explicit": False, "scaled_dot_product_attention": True}
+"""Of PyTorch -> whether it is the fused one."""
 
 
 def our_training(dropout: float) -> tuple[Callable[[], None], float]:
@@ -95,13 +99,14 @@ def measure(torch_python: str, rounds: int) -> dict[str, Any]:
     for dropout in rates:
         operations_of_step = ours.ask(dropout=dropout)["operations"]
         ours.ask(dropout=dropout)
-    fused = {dropout: _fused_is_faster(torch, dropout) for dropout in rates}
+    attention = {dropout: _faster_attention(torch, dropout) for dropout in rates}
 
     samples: dict[str, list[float]] = {}
     for number in range(rounds):
         for dropout in rates:
             suffix = "" if dropout else "_without_dropout"
-            theirs = torch.ask(dropout=dropout, fused_attention=fused[dropout], steps=STEPS_IN_SCAN)
+            fused = ATTENTIONS[attention[dropout]]
+            theirs = torch.ask(dropout=dropout, fused_attention=fused, steps=STEPS_IN_SCAN)
             samples.setdefault(f"pytorch{suffix}", []).append(theirs["milliseconds"])
             answer = ours.ask(dropout=dropout)
             samples.setdefault(f"ours{suffix}", []).append(answer["milliseconds"])
@@ -113,8 +118,7 @@ def measure(torch_python: str, rounds: int) -> dict[str, Any]:
         "samples": samples,
         "operations": operations_of_step,
         "pytorch_attention": {
-            f"dropout {dropout}": "scaled_dot_product_attention" if chosen else "explicit"
-            for dropout, chosen in fused.items()
+            f"dropout {dropout}": chosen for dropout, chosen in attention.items()
         },
         "pytorch_threads": theirs["threads"],
         "versions": {
@@ -125,14 +129,12 @@ def measure(torch_python: str, rounds: int) -> dict[str, Any]:
     }
 
 
-def _fused_is_faster(torch: Worker, dropout: float) -> bool:
-    times: dict[bool, list[float]] = {True: [], False: []}
-    for _ in range(4):
-        for fused in times:
-            answer = torch.ask(dropout=dropout, fused_attention=fused, steps=STEPS_IN_SCAN // 2)
-            times[fused].append(answer["milliseconds"])
-    # The first turn is the warm-up.
-    return statistics.median(times[True][1:]) < statistics.median(times[False][1:])
+def _faster_attention(torch: Worker, dropout: float) -> str:
+    def milliseconds(fused: bool) -> float:
+        answer = torch.ask(dropout=dropout, fused_attention=fused, steps=STEPS_IN_SCAN // 2)
+        return answer["milliseconds"]
+
+    return fastest({name: partial(milliseconds, fused) for name, fused in ATTENTIONS.items()})
 
 
 def _line(samples: dict[str, list[float]]) -> str:

@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 import growth
 import product_rate
+import turns
 
 
 def test_a_curve_that_bends_upward_shows_it_between_its_largest_sizes():
@@ -30,3 +31,9 @@ def test_a_busy_machine_is_refused():
     product_rate.refuse_busy([100.0, 120.0, 149.0])
     with pytest.raises(SystemExit, match="not written"):
         product_rate.refuse_busy([100.0, 120.0, 151.0])
+
+
+def test_the_faster_of_two_is_told_by_the_median_after_a_warm_up():
+    seconds = {"first": iter([0.1, 3.0, 2.0, 9.0]), "second": iter([9.0, 2.5, 9.0, 2.6])}
+    timed = {name: lambda left=left: next(left) for name, left in seconds.items()}
+    assert turns.fastest(timed) == "second"
