@@ -21,6 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import result_file
 import synthetic_keys
 from ask_faiss import Faiss
 from product_rate import product_rate, refuse_busy
@@ -128,6 +129,7 @@ def summarize(measured: dict[str, Any]) -> dict[str, Any]:
         "dim": DIM,
         "num_neighbors": NUM_NEIGHBORS,
         "summary": summary,
+        **result_file.origin(),
         "cores": usable_cores(),
         "versions": {"jax": version("jax"), "faiss": measured["faiss"]},
         **measured,

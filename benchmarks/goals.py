@@ -175,11 +175,23 @@ ROWS = (
 )
 
 
+def names() -> list[str]:
+    """Of all results that some goal speaks of."""
+    return sorted({goal.result for row in ROWS for goal in row.goals})
+
+
 def summaries(results: Path) -> dict[str, dict[str, Any]]:
     """The whole summary of every result that some goal speaks of and that is there."""
-    names = sorted({goal.result for row in ROWS for goal in row.goals})
-    found = {name: _summary(name, results) for name in names}
+    found = {name: _summary(name, results) for name in names()}
     return {name: summary for name, summary in found.items() if summary}
+
+
+def origins(results: Path) -> dict[str, dict[str, str | None]]:
+    """The commit and the day of each of them; None where its file is older than that."""
+    return {
+        name: {fact: _document(name, results).get(fact) for fact in ("commit", "day")}
+        for name in summaries(results)
+    }
 
 
 def judge(row: Row, results: Path) -> dict[str, Any]:
@@ -191,9 +203,13 @@ def judge(row: Row, results: Path) -> dict[str, Any]:
     }
 
 
-def _summary(result: str, results: Path) -> dict[str, Any]:
+def _document(result: str, results: Path) -> dict[str, Any]:
     path = results / f"{result}.json"
-    return json.loads(path.read_text())["summary"] if path.exists() else {}
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _summary(result: str, results: Path) -> dict[str, Any]:
+    return _document(result, results).get("summary", {})
 
 
 def _judge(goal: Goal, results: Path) -> dict[str, Any]:

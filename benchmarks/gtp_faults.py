@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import result_file
+
 from retrieve_rl import artifacts
 from retrieve_rl.go.endings import Fault, Label
 from retrieve_rl.go.gtp_engine import TimeLimits
@@ -224,6 +226,7 @@ def measure(num_games: int, stop: StopRequest) -> dict[str, Any]:
         "kinds": told,
         "before": before,
         "after": after,
+        **result_file.origin(),
         "cores": os.cpu_count(),
     }
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import result_file
 import synthetic_keys
 from peak_memory import peak_anonymous
 from worker import REPOSITORY
@@ -120,6 +121,7 @@ def main() -> None:
         },
         "build": built,
         "search": searched,
+        **result_file.origin(),
         "cores": usable_cores(),
         "versions": {name: version(name) for name in ("scann", "jax", "numpy")},
     }

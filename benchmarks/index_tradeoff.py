@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import result_file
 import synthetic_keys
 from climb import WANTED
 from index_systems import Scale
@@ -130,6 +131,7 @@ def main() -> None:
             "wanted_recall": WANTED,
             "summary": summary,
             "scales": {str(num_keys): measured for num_keys, measured in scales.items()},
+            **result_file.origin(),
             "cores": usable_cores(),
             "versions": {name: version(name) for name in ("scann", "jax", "numpy")},
         }

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import result_file
 from product_rate import product_rate, refuse_busy
 from stage_2 import STEPS_IN_SCAN, training
 from turns import fastest
@@ -165,6 +166,7 @@ def summarize(measured: dict[str, Any]) -> dict[str, Any]:
         "what": "forward, backward, clipping and AdamW of a Decision Transformer: batch 64,"
         " context 20, width 128, 3 layers, 1 head, dropout 0.1",
         "summary": {name: _rounded(value) for name, value in summary.items()},
+        **result_file.origin(),
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
