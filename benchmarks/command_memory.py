@@ -1,8 +1,9 @@
 """Peak memory of every command that works on data, beside the data that it must hold.
 
-Each command runs in a fresh process on the bundled data. The data it must hold are the files that
-it reads and makes: data sets, positions, keys, index, memory, finished cells. A bare `import jax`
-in a process of its own says what the libraries take before any data comes.
+Each command runs in a fresh process on the bundled data; of it and those that it starts the largest
+counts, not their sum. The data it must hold are the files that it reads and makes: data sets,
+positions, keys, index, memory, finished cells. A bare `import jax` in a process of its own says
+what the libraries take before any data comes.
 """
 
 import argparse
@@ -41,7 +42,8 @@ COMMANDS = {
 
 
 def peak_bytes(words: list[str], folder: Path) -> int:
-    """Runs a command to its end; its largest resident memory, without its children's.
+    """Runs a command to its end; its largest resident memory, or that of the largest process which
+    it started and waited for, whichever is more.
 
     Raises:
       SystemExit: the command failed.
