@@ -1,9 +1,10 @@
 """The form that most game texts have, read by one regular expression instead of token by token."""
 
 import re
+from operator import add
 from typing import NamedTuple
 
-from retrieve_rl.go.points import BLACK, PASS, SIZE, WHITE
+from retrieve_rl.go.points import BLACK, NUM_POINTS, PASS, SIZE, WHITE
 
 _PLAIN = re.compile(
     rb"""
@@ -31,6 +32,10 @@ def _move_names() -> dict[bytes, int]:
 
 MOVES = _move_names()
 """What SGF calls the moves on 9x9."""
+
+# A move is the sum of what its two letters stand for; of tt, a pass, the first stands for all.
+_COLUMNS = bytes.maketrans(b"abcdefghit", bytes((*range(SIZE), PASS)))
+_ROWS = bytes.maketrans(b"abcdefghit", bytes((*range(0, NUM_POINTS, SIZE), 0)))
 
 
 class PlainGame(NamedTuple):
@@ -62,5 +67,7 @@ def plain_game(text: bytes) -> PlainGame | None:
     first, second = (b"B", b"W") if colors.startswith(b"B") else (b"W", b"B")
     if colors[0::2].strip(first) or colors[1::2].strip(second):
         return None
-    moves = bytes(MOVES[nodes[at : at + 2]] for at in range(3, len(nodes), _NODE_BYTES))
+    columns = nodes[3::_NODE_BYTES].translate(_COLUMNS)
+    rows = nodes[4::_NODE_BYTES].translate(_ROWS)
+    moves = bytes(map(add, columns, rows))
     return PlainGame(root + b")", moves, BLACK if first == b"B" else WHITE)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieve_rl.go import sgf
-from retrieve_rl.go.plain_sgf import plain_game
+from retrieve_rl.go.plain_sgf import MOVES, plain_game
 from retrieve_rl.go.points import BLACK, PASS, WHITE
 
 PLAIN = b"(;GM[1]SZ[9]\nC[a \\] ; (b]KM[7];W[ea]\n;B[ie]BL[29.5];W[];B[tt])\n"
@@ -34,6 +34,13 @@ def test_root_and_moves_are_split():
 def test_one_move_is_enough():
     game = plain_game(b"(;SZ[9];B[aa])")
     assert (game.moves, game.first_color) == (b"\0", BLACK)
+
+
+def test_every_move_has_its_number():
+    nodes = (b";%c[%b]" % (b"BW"[number % 2], name) for number, name in enumerate(MOVES))
+    text = b"(;SZ[9]%b)" % b"".join(nodes)
+    assert plain_game(text).moves == bytes(MOVES.values())
+    assert read(text) == read_the_long_way(text)
 
 
 @pytest.mark.parametrize(
