@@ -6,14 +6,20 @@ from typing import NamedTuple
 
 from retrieve_rl.go.points import BLACK, NUM_POINTS, PASS, SIZE, WHITE
 
+Properties = dict[str, list[bytes]]
+"""The values of each property of a node as they are written, escapes included."""
+
+_VALUE = rb"[^\\\]]*+ (?: \\. [^\\\]]*+ )*+"
 _PLAIN = re.compile(
     rb"""
-    ( \( \s*+ ; (?: [A-Za-z\s]++ | \[ [^\\\]]*+ (?: \\. [^\\\]]*+ )*+ \] )*+ )
+    \( \s*+ ; ( (?: \s*+ [A-Z]{1,64}+ (?: \s*+ \[ %b \] )++ )*+ ) \s*+
     ( (?: ; [BW] \[ (?: [a-i][a-i] | tt )? \] \s*+ (?: [BW]L \[ [0-9.]*+ \] \s*+ )? )++ )
     \) \s*+
-    """,
+    """
+    % _VALUE,
     re.DOTALL | re.VERBOSE,
 )
+_PROPERTY = re.compile(rb"\s*+ ([A-Z]*+) \s*+ \[ (%b) \]" % _VALUE, re.DOTALL | re.VERBOSE)
 _CLOCK = re.compile(rb"[BW]L\[[0-9.]*\]")
 _SPACE = b" \t\n\r\f\v"
 _NODE_BYTES = len(b";B[ee]")
@@ -42,24 +48,26 @@ class PlainGame(NamedTuple):
     """A game text in two parts.
 
     Attributes:
-      root: the text of a game that has the root node alone.
+      root: the properties of the root node.
       moves: of the other nodes, one byte each.
       first_color: BLACK or WHITE, who makes the first of them.
     """
 
-    root: bytes
+    root: Properties
     moves: bytes
     first_color: int
 
 
 def plain_game(text: bytes) -> PlainGame | None:
     """Splits a text without variations, each of whose nodes but the root holds a move in turn, and
-    a clock at most; None for any other, which may be a game all the same."""
+    a clock at most, the root none; None for any other, which may be a game all the same."""
     found = _PLAIN.fullmatch(text)
     if found is None:
         return None
-    root, nodes = found.groups()
-    nodes = nodes.translate(None, _SPACE)
+    root = _properties(found[1])
+    if "B" in root or "W" in root:
+        return None
+    nodes = found[2].translate(None, _SPACE)
     if b"L" in nodes:
         nodes = _CLOCK.sub(b"", nodes)
     nodes = nodes.replace(b"[]", b"[tt]")
@@ -70,4 +78,13 @@ def plain_game(text: bytes) -> PlainGame | None:
     columns = nodes[3::_NODE_BYTES].translate(_COLUMNS)
     rows = nodes[4::_NODE_BYTES].translate(_ROWS)
     moves = bytes(map(add, columns, rows))
-    return PlainGame(root + b")", moves, BLACK if first == b"B" else WHITE)
+    return PlainGame(root, moves, BLACK if first == b"B" else WHITE)
+
+
+def _properties(node: bytes) -> Properties:
+    properties: Properties = {}
+    for name, value in _PROPERTY.findall(node):
+        if name:  # else it is one more value of the same property
+            values = properties.setdefault(name.decode(), [])
+        values.append(value)
+    return properties

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from retrieve_rl.go.plain_sgf import MOVES, plain_game
+from retrieve_rl.go.plain_sgf import MOVES, Properties, plain_game
 from retrieve_rl.go.points import BLACK, NO_MOVE, NUM_POINTS, PASS, SIZE, WHITE
 
 with warnings.catch_warnings():
@@ -19,8 +19,6 @@ MAX_MOVES = 2000
 MAX_KOMI = NUM_POINTS
 _MAX_NAME = 64
 _MAX_NAME_BYTES = 4 * _MAX_NAME
-
-Properties = dict[str, list[bytes]]
 
 
 class Reason(StrEnum):
@@ -92,11 +90,8 @@ def parse_game(text: bytes) -> Game:
     if len(text) > MAX_TEXT_BYTES:
         raise RejectedGame(Reason.TOO_LARGE)
     plain = plain_game(text)
-    nodes = _nodes(text if plain is None else plain.root)
+    nodes = _nodes(text) if plain is None else iter([plain.root])
     root = next(nodes)
-    if plain is not None and ("B" in root or "W" in root):
-        plain, nodes = None, _nodes(text)
-        root = next(nodes)
     if root.get("GM", [b"1"])[0].strip() != b"1":
         raise RejectedGame(Reason.NOT_GO)
     if root.get("SZ", [b""])[0].strip() != b"%d" % SIZE:

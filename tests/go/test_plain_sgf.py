@@ -26,7 +26,7 @@ def read_the_long_way(text):
 
 def test_root_and_moves_are_split():
     game = plain_game(PLAIN)
-    assert game.root == b"(;GM[1]SZ[9]\nC[a \\] ; (b]KM[7])"
+    assert game.root == {"GM": [b"1"], "SZ": [b"9"], "C": [b"a \\] ; (b"], "KM": [b"7"]}
     assert (game.moves, game.first_color) == (bytes([4, 44, PASS, PASS]), WHITE)
     assert read(PLAIN) == read_the_long_way(PLAIN)
 
@@ -44,6 +44,22 @@ def test_every_move_has_its_number():
 
 
 @pytest.mark.parametrize(
+    "root",
+    [
+        b"",
+        b" \t\v\f\r\n",
+        b"SZ[9]AB[aa] [bb:cc]\nAB\n[dd]KM[]AE[aa]",
+        b"SZ[9]GM[1]SZ[19]GM[2]",
+        b"SZ[9]PB[a\\]b\\\\]PW[\\\n[\xff(;]RE[\n]",
+        b"A" * 64 + b"[x]SZ[9]",
+    ],
+)
+def test_a_root_is_read_as_sgfmill_reads_it(root):
+    (expected,) = sgf._nodes(b"(;%b)" % root)
+    assert plain_game(b"(;%b;B[aa])" % root).root == expected
+
+
+@pytest.mark.parametrize(
     "text",
     [
         b"(;SZ[9])",
@@ -54,6 +70,12 @@ def test_every_move_has_its_number():
         b"(;SZ[9];B[aa];AB[ba])",
         b"(;SZ[9];B[aa]",
         b"junk (;SZ[9];B[aa])",
+        b"(;SZ[9]B[aa];W[ba])",
+        b"(;SiZe[9];B[aa])",
+        b"(;SZ[9]AddBlack[bb]ab[x];B[aa])",
+        b"(;SZ[9]KM;B[aa])",
+        b"(;[x]SZ[9];B[aa])",
+        b"(;SZ[9]" + b"A" * 65 + b"[x];B[aa])",
         b"",
     ],
 )
@@ -64,6 +86,7 @@ def test_other_texts_go_the_long_way(text):
 
 PIECES = st.sampled_from(
     [b"(", b")", b";", b"[", b"]", b"\\", b"\n", b";B[aa]", b";W[bb]", b";B[]", b"BL[3]", b"W[cc]"]
+    + [b"KM[7]", b"AB[dd]", b"[ee]", b"PB[a\\]", b"RE", b"x"]
 )
 
 
