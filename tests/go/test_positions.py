@@ -1,6 +1,9 @@
 """Rows of positions and games: a game worked by hand, and the bundled ones beside sgfmill."""
 
+import hashlib
+
 import numpy as np
+import pytest
 from sgfmill.boards import Board as SgfmillBoard
 
 from retrieve_rl.go.archives import game_texts
@@ -97,6 +100,17 @@ def test_digests_see_through_symmetries_and_nothing_else(random_sgf):
     assert len(set(map(game_digest, different))) == len(different)
     setups = [game(";W[aa]", "SZ[9]AB[bc][ee]"), game(";W[aa]", "SZ[9]AB[ee][cb]")]
     assert game_digest(setups[0]) == game_digest(setups[1])
+
+
+@pytest.mark.parametrize("setup", ["", "AB[bc][aa]", "AW[ee]", "AB[ie][ee]AW[ai][ia]"])
+def test_a_digest_is_of_the_least_image_of_setup_and_moves(setup):
+    record = game(";W[ca];B[]", f"SZ[9]{setup}")
+    images = [
+        (sorted(turn[list(record.black)]), sorted(turn[list(record.white)]), turn[[2, PASS]])
+        for turn in IMAGES
+    ]
+    canonical = bytes([WHITE]) + min(b"\xfe".join(map(bytes, parts)) for parts in images)
+    assert game_digest(record) == hashlib.blake2b(canonical, digest_size=16).digest()
 
 
 def turned(text, symmetry):
