@@ -203,10 +203,16 @@ def _first_to_play(root: Properties, black: bytes, white: bytes) -> int:
     return recorded or (WHITE if black and not white else BLACK)
 
 
+# Printable ASCII without a backslash: what nearly all texts are, and they say what is written.
+_CLEAN = re.compile(rb"[ -\[\]-~]{0,%d}" % _MAX_NAME)
+
+
 def _text(root: Properties, name: str) -> str:
     values = root.get(name)
     if not values:
         return ""
+    if _CLEAN.fullmatch(values[0]):
+        return values[0].decode().strip()
     # Encodings are declared wrongly often enough; these names only tell players apart.
     raw = sgf_grammar.simpletext_value(values[0][:_MAX_NAME_BYTES])
     cut_inside_a_letter_perhaps = len(values[0]) > _MAX_NAME_BYTES

@@ -1,9 +1,12 @@
 """One SGF text: what is read of it, and under which reason it is refused."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retrieve_rl.go import sgf
 from retrieve_rl.go.points import BLACK, PASS, WHITE
 from retrieve_rl.go.sgf import MAX_MOVES, Game, Reason, RejectedGame, parse_game
 
@@ -111,6 +114,19 @@ def test_names_in_any_encoding():
     assert parse_game("(;SZ[9]PB[Jürgen])".encode("latin-1")).names[0] == "Jürgen"
     assert parse_game(rb"(;SZ[9]PB[a\]b\\c" + b"\n\x00d])").names[0] == r"a]b\c d"
     assert parse_game(f"(;SZ[9]PB[x{'ž' * 5000}])".encode()).names[0] == "x" + "ž" * 63
+
+
+def test_clean_texts_are_read_as_all_others(monkeypatch):
+    letters = [b"a%cb" % letter for letter in range(256) if letter != ord("]")]
+    lengths = [b" %b " % (b"xy " * 40)[:length] for length in range(60, 70)]
+    texts = [*letters, *lengths, b"", b"  ", b"\\]", b"a\\\\ ", b"\\\nb"]
+
+    def read():
+        return [parse_game(b"(;SZ[9]PB[%b];B[aa])" % text).names[0] for text in texts]
+
+    found = read()
+    monkeypatch.setattr(sgf, "_CLEAN", re.compile(rb"(?!)"))  # none is
+    assert found == read()
 
 
 def test_nested_variations_do_not_exhaust_the_stack():
