@@ -7,6 +7,7 @@ count is zero, and its last liberty is the point whose touching stones account f
 """
 
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int, Int8, Integer, UInt8
@@ -51,6 +52,14 @@ class Verdict(IntEnum):
     KO = 2
     SUICIDE = 3
     SUPERKO = 4
+
+
+class _Around(NamedTuple):
+    """The four neighbors of M points, each [4, M], for NumPy is slow along a short last axis."""
+
+    points: np.ndarray
+    colors: np.ndarray
+    chains: np.ndarray
 
 
 def owners_of(stones: UInt8[np.ndarray, "G 81"]) -> UInt8[np.ndarray, "G 81"]:
@@ -124,7 +133,8 @@ class Boards:
         # A board appears once in every round: `_add` takes distinct boards.
         for number in range(int(lengths.max(initial=0))):
             chosen = round_number == number
-            self._add(rows[chosen], points[chosen], colors[chosen])
+            around = self._around(rows[chosen], points[chosen])
+            self._add(rows[chosen], points[chosen], colors[chosen], around)
         self._past[rows] = self._hashes[rows, None]
 
     def without_liberties(self) -> Bool[np.ndarray, " G"]:
@@ -141,7 +151,8 @@ class Boards:
         """The `Verdict` on each move, nothing played; a board may appear any number of times."""
         found = np.full(len(rows), Verdict.LEGAL, np.uint8)
         placing = np.flatnonzero(moves != PASS)
-        found[placing] = self._judge(rows[placing], moves[placing], colors[placing])[0]
+        rows, points, colors = rows[placing], moves[placing], colors[placing]
+        found[placing] = self._judge(rows, points, colors, self._around(rows, points))[0]
         return found
 
     def legal_moves(self, to_move: Integer[np.ndarray, " G"]) -> Bool[np.ndarray, "G 82"]:
@@ -172,24 +183,25 @@ class Boards:
         self.ko[rows[moves == PASS]] = NO_MOVE
         placing = np.flatnonzero(moves != PASS)
         rows, points, colors = rows[placing], moves[placing], colors[placing]
-        judged, hashes, captured, first = self._judge(rows, points, colors)
+        around = self._around(rows, points)
+        judged, hashes, captured = self._judge(rows, points, colors, around)
         found[placing] = judged
         played = judged == Verdict.LEGAL
         if repetition_allowed:
             played |= judged == Verdict.SUPERKO
-        rows, points, colors = rows[played], points[played], colors[played]
-        captured = (captured & first)[played]
-        near_chains = self._chains[rows[:, None], NEIGHBORS[points]]
-        alone = self._add(rows, points, colors)
+        if not played.all():
+            rows, points, colors, hashes = (part[played] for part in (rows, points, colors, hashes))
+            around, captured = self._around(rows, points), captured[:, played]
+        alone = self._add(rows, points, colors, around)
         taken = np.zeros(len(rows), np.int64)
         one_taken = np.full(len(rows), NO_MOVE)  # a stone alone gives its chain its name
         for direction in range(4):
-            chosen = np.flatnonzero(captured[:, direction])
-            chains = near_chains[chosen, direction]
+            chosen = np.flatnonzero(captured[direction])
+            chains = around.chains[direction, chosen]
             taken[chosen] += self._remove(rows[chosen], chains)
             one_taken[chosen] = chains
         self.ko[rows] = np.where(alone & (taken == 1), one_taken, NO_MOVE)
-        self._remember(rows, hashes[played])
+        self._remember(rows, hashes)
         return found
 
     def owners(self) -> UInt8[np.ndarray, "G 81"]:
@@ -200,57 +212,57 @@ class Boards:
         """As `area_scores_of` the stones."""
         return area_scores_of(self.stones)
 
-    def _judge(
-        self, rows: np.ndarray, points: np.ndarray, colors: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Verdicts [M], hashes after the move [M], and over the four neighbors [M, 4]: whether the
-        move captures the chain there, and whether no earlier neighbor belongs to the same chain."""
-        near = NEIGHBORS[points]
-        near_colors = self._colors[rows[:, None], near]
-        near_chains = self._chains[rows[:, None], near]
-        first, touching = _chains_once(near_chains)
-        in_atari = self._liberties[rows[:, None], near_chains] == touching
-        own = near_colors == colors[:, None]
-        captured = (near_colors == (BLACK + WHITE - colors)[:, None]) & in_atari
-        breathes = (near_colors == EMPTY) | captured | (own & ~in_atari)
+    def _around(self, rows: np.ndarray, points: np.ndarray) -> _Around:
+        near = NEIGHBORS.T.take(points, axis=1)
+        return _Around(near, self._colors[rows, near], self._chains[rows, near])
 
+    def _judge(
+        self, rows: np.ndarray, points: np.ndarray, colors: np.ndarray, around: _Around
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Verdicts [M], hashes after the move [M], and over the four neighbors [4, M] whether the
+        move captures the chain there, each chain named once."""
+        first, touching = _chains_once(around.chains)
+        in_atari = self._liberties[rows, around.chains] == touching
+        own = around.colors == colors
+        captured = (around.colors == BLACK + WHITE - colors) & in_atari
+        breathes = (around.colors == EMPTY) | captured | (own & ~in_atari)
+
+        captured &= first
         hashes = self._hashes[rows] ^ _ZOBRIST[colors, points]
-        taken = captured & first
-        chains = np.where(taken, near_chains, 0)
-        removed = np.where(taken, self._chain_hashes[rows[:, None], chains], np.uint64(0))
-        hashes ^= np.bitwise_xor.reduce(removed, axis=1)
+        for direction in range(4):
+            chosen = np.flatnonzero(captured[direction])
+            hashes[chosen] ^= self._chain_hashes[rows[chosen], around.chains[direction, chosen]]
         used = self._num_past.max(initial=0)
         # Also without a capture: a stone may refill what was taken some moves before.
         repeats = (self._past[rows, :used] == hashes[:, None]).any(axis=1)
 
         verdicts = np.full(len(rows), Verdict.LEGAL, np.uint8)
         verdicts[repeats] = Verdict.SUPERKO
-        verdicts[~breathes.any(axis=1)] = Verdict.SUICIDE
+        verdicts[~breathes.any(axis=0)] = Verdict.SUICIDE
         verdicts[points == self.ko[rows]] = Verdict.KO
         verdicts[self._colors[rows, points] != EMPTY] = Verdict.OCCUPIED
-        return verdicts, hashes, captured, first
+        return verdicts, hashes, captured
 
-    def _add(self, rows: np.ndarray, points: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    def _add(
+        self, rows: np.ndarray, points: np.ndarray, colors: np.ndarray, around: _Around
+    ) -> np.ndarray:
         """Puts stones on empty points and joins their chains; True where the stone stands alone,
         with neither a liberty nor a friend."""
-        near = NEIGHBORS[points]
-        near_colors = self._colors[rows[:, None], near]
-        near_chains = self._chains[rows[:, None], near]
-        own = near_colors == colors[:, None]
+        empty, own = around.colors == EMPTY, around.colors == colors
         self._colors[rows, points] = colors
         # A chain is named by one of its points; the name of an empty point is free.
         self._chains[rows, points] = points
         for direction in range(4):
-            self._liberties[rows, near_chains[:, direction]] -= 1
-        self._liberties[rows, points] = (near_colors == EMPTY).sum(axis=1)
+            self._liberties[rows, around.chains[direction]] -= 1
+        self._liberties[rows, points] = empty.sum(axis=0)
         self._chain_hashes[rows, points] = _ZOBRIST[colors, points]
         self._hashes[rows] ^= _ZOBRIST[colors, points]
         for direction in range(4):
-            friends = np.flatnonzero(own[:, direction])
-            joined = self._chains[rows[friends], near[friends, direction]]
+            friends = np.flatnonzero(own[direction])
+            joined = self._chains[rows[friends], around.points[direction, friends]]
             apart = joined != points[friends]
             self._join(rows[friends][apart], points[friends][apart], joined[apart])
-        return ~(own | (near_colors == EMPTY)).any(axis=1)
+        return ~(own | empty).any(axis=0)
 
     def _join(self, rows: np.ndarray, chains: np.ndarray, others: np.ndarray) -> None:
         self._liberties[rows, chains] += self._liberties[rows, others]
@@ -281,13 +293,13 @@ class Boards:
 
 
 def _chains_once(near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of the chains [M, 4] beside a point: whether each is named for the first time, and how often
+    """Of the chains [4, M] beside a point: whether each is named for the first time, and how often
     it is named."""
     first, times = np.ones(near.shape, bool), np.ones(near.shape, np.int16)
-    for later in range(1, near.shape[1]):
+    for later in range(1, len(near)):
         for earlier in range(later):
-            same = near[:, later] == near[:, earlier]
-            first[:, later] &= ~same
-            times[:, later] += same
-            times[:, earlier] += same
+            same = near[later] == near[earlier]
+            first[later] &= ~same
+            times[later] += same
+            times[earlier] += same
     return first, times

@@ -189,6 +189,24 @@ def test_setup_without_liberties_is_noticed():
     assert not diagram("O. X").without_liberties().any()
 
 
+@pytest.mark.parametrize("repetition_allowed", [False, True])
+def test_a_board_plays_as_it_plays_alone_whatever_the_others_do(rng, repetition_allowed):
+    num_boards, options = 20, {"repetition_allowed": repetition_allowed}
+    together, alone = Boards(num_boards), [Boards(1) for _ in range(num_boards)]
+    seen = set()
+    for _ in range(100):
+        rows = rng.permutation(num_boards)[: rng.integers(1, num_boards + 1)]
+        moves, colors = rng.integers(0, PASS + 1, len(rows)), rng.integers(1, 3, len(rows))
+        found = together.play(rows, moves, colors, **options)
+        for at, row in enumerate(rows):
+            (expected,) = alone[row].play(ZERO, moves[at : at + 1], colors[at : at + 1], **options)
+            assert found[at] == expected
+        assert together.stones.tobytes() == b"".join(board.stones.tobytes() for board in alone)
+        assert together.ko.tolist() == [board.ko[0] for board in alone]
+        seen.update(found)
+    assert {Verdict.LEGAL, Verdict.OCCUPIED, Verdict.SUICIDE} <= seen
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 120))
 @example(seed=0, length=150)  # more positions than a board first has room to remember
