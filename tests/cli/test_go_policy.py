@@ -75,7 +75,10 @@ def test_options_of_the_other_paper_are_refused(choice, trained, tmp_path, invok
         (["train-policy", "--task", "go9", "--arm", "reframe"], "arm reframe is of Re:Frame; here"),
         (["train-policy", "--task", "go8"], "did you mean go9"),
         (["train-amb", "--task", "go9"], "is a task of Go"),
-        (["build-index", "--task", "hopper-medium"], "task hopper-medium is of Re:Frame; here: go9"),
+        (
+            ["build-index", "--task", "hopper-medium"],
+            "task hopper-medium is of Re:Frame; here: go9",
+        ),
         (["evaluate", trained, "--games", 4], "needs --opponent"),
         (["evaluate", trained, "--episodes", 3], "--episodes is of Re:Frame"),
     ):
