@@ -75,7 +75,7 @@ TASK_FILES = [
 GO_TASK = [
     *TASK_FILES,
     ("{} --task go8", USAGE, "did you mean go9?"),
-    ("{} --task hopper-medium", USAGE, "known: go9"),
+    ("{} --task hopper-medium", USAGE, "is of Re:Frame; here: go9"),
 ]
 TASK = [
     *TASK_FILES,
@@ -87,7 +87,7 @@ TASK = [
 ARM = [
     (f"{TINY} --arm nobody", USAGE, "known: backbone"),
     (f"{TINY} --arm @/absent.toml", USAGE, "does not exist"),
-    (f"{GO} --arm reframe", USAGE, "did you mean retrieval?"),
+    (f"{GO} --arm reframe", USAGE, "arm reframe is of Re:Frame"),
 ]
 DATASET = [
     (f"{TINY} --dataset @/data.hdf5", USAGE, "--experts"),
@@ -334,7 +334,7 @@ TABLE = {
         ],
         "task": [
             ("memory-size --task nothing", USAGE, "no task is called"),
-            ("memory-size --task go9", USAGE, "did you mean retrieval?"),
+            ("memory-size --task go9", USAGE, "arm reframe is of Re:Frame"),
         ],
         "preset": given("memory-size", PRESET),
         "seed": given("memory-size", SEED),
