@@ -111,7 +111,7 @@ def last_metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def check_artifacts(path: Path) -> dict[str, Any]:
-    """Verifies the artifact or the result at `path`, or every one below it.
+    """Verifies every artifact and every result of a run at or below the folder `path`.
 
     Returns: counts of what was checked, and a line for each that is damaged.
 
@@ -121,9 +121,8 @@ def check_artifacts(path: Path) -> dict[str, Any]:
     from retrieve_rl import artifacts
     from retrieve_rl.documents import read_document
 
-    folders = sorted(file.parent for file in path.rglob(artifacts.MANIFEST_NAME))
-    folders = [folder for folder in folders if not _half_built(folder.relative_to(path))]
-    results = sorted(path.rglob("result.json"))
+    folders = [file.parent for file in _whole(path, artifacts.MANIFEST_NAME)]
+    results = _whole(path, "result.json")
     if not folders and not results:
         raise DataError(
             f"nothing to check at or below {path}: neither {artifacts.MANIFEST_NAME} nor"
@@ -248,6 +247,12 @@ def _description(file: Path) -> str:
     return sentence.group() if sentence else text
 
 
-def _half_built(relative: Path) -> bool:
-    """Folders that begin with a dot are being written, or were when a process died."""
+def _whole(path: Path, name: str) -> list[Path]:
+    """The files of that name below `path`, but for folders that begin with a dot: they are being
+    written, or were when a process died."""
+    found = sorted(path.rglob(name))
+    return [file for file in found if not _hidden(file.relative_to(path))]
+
+
+def _hidden(relative: Path) -> bool:
     return any(part.startswith(".") for part in relative.parts)

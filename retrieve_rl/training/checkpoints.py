@@ -18,6 +18,7 @@ from retrieve_rl.errors import DataError
 
 Tree = TypeVar("Tree")
 _DIGEST = "checkpoint_sha256"
+_BFLOAT16_IN_FILE = np.dtype("V2")  # NumPy's files do not know its name
 
 
 def save_tree(folder: Path, tree: Any) -> None:
@@ -36,8 +37,8 @@ def load_tree(folder: Path, template: Tree) -> Tree:
     restored = []
     for name, (_, leaf) in zip(names, leaves, strict=True):
         array = arrays[name]
-        if array.dtype.kind == "V" and array.dtype.itemsize == leaf.dtype.itemsize:
-            array = array.view(leaf.dtype)  # NumPy's files know bfloat16 as so many bytes
+        if leaf.dtype == jnp.bfloat16 and array.dtype == _BFLOAT16_IN_FILE:
+            array = array.view(jnp.bfloat16)
         if array.shape != leaf.shape or array.dtype != leaf.dtype:
             raise DataError(
                 f"{folder}: {name} is {array.dtype}{array.shape}, the model needs"

@@ -100,7 +100,10 @@ def test_steps_are_ordered_by_number(tmp_path, tree):
 
 def test_bfloat16_comes_back(tmp_path):
     tree = {"kernel": jnp.array([1.5, -2.0], jnp.bfloat16)}
-    loaded = load_tree(save_checkpoint(tmp_path, 1, tree, **FACTS), tree)
+    path = save_checkpoint(tmp_path, 1, tree, **FACTS)
+    loaded = load_tree(path, tree)
+    with pytest.raises(DataError, match="needs float16"):
+        load_tree(path, {"kernel": jnp.zeros(2, jnp.float16)})
     assert loaded["kernel"].dtype == jnp.bfloat16 and loaded["kernel"].tolist() == [1.5, -2.0]
 
 
