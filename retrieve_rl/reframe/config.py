@@ -104,6 +104,11 @@ class RetrievalConfig(Strict):
     """With one expert episode, a query never sees its own segment of this many steps or the two
     beside it."""
 
+    @property
+    def found_before_training(self) -> bool:
+        """Whether a row's neighbors are the same at every step: none learned, none drawn."""
+        return self.query != "learned" and self.source == "neighbors"
+
     @model_validator(mode="after")
     def _nearest_is_one(self) -> "RetrievalConfig":
         if self.lookup == "nearest" and self.num_neighbors != 1 and self.query != "learned":

@@ -35,7 +35,8 @@ class Batch(NamedTuple):
       taught_weights: the same among the first B' windows, which teach the correction.
       examples: the windows' numbers in the batch, which decide what dropout drops.
       neighbors: [B', T, K] for the taught windows where the query is frozen, else None.
-      not_from: [B', T, G], for a learned query the groups hidden from each step, else None.
+      not_from: [B', T, G], the groups hidden from each step where neighbors are not those found
+        before the training, else None.
     """
 
     window: Window

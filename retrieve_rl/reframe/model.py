@@ -39,7 +39,8 @@ class PolicyOutput(NamedTuple):
       actions: corrected by the memory where it answered, else the backbone's own, bit for bit.
       backbone_actions: what the backbone alone says.
       gate: how far the correction opened, 0 where the memory did not answer.
-      closeness: exp(-d / scale) of the nearest neighbor, 0 where there was none.
+      closeness: exp(-d / scale) of the first neighbor, which is the nearest unless they are random;
+        0 where there was none.
     """
 
     actions: Float[Array, "B T A"]

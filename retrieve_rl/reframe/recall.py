@@ -1,7 +1,8 @@
 """Asking the memory: what a step's query is, what it may not see, and what comes back.
 
-With a frozen query (`encoder`, `observation`) the neighbors of a whole data set are computed once,
-before training, by `recall_table`; a learned query searches inside the train step (`model.py`).
+With a frozen query (`encoder`, `observation`) the nearest of a whole data set are computed once,
+before training, by `recall_table`; a learned query searches inside the train step (`model.py`), and
+random neighbors are drawn for every batch anew (`train.py`).
 """
 
 from functools import partial
@@ -21,6 +22,9 @@ from retrieve_rl.signals import UNASKED, StopRequest
 from retrieve_rl.types import Array
 
 _QUERIES_AT_ONCE = 2048
+_DRAWS = 16
+"""For one random neighbor, of which the first that may be seen counts: where one of two episodes is
+hidden, all of them are once in 65,536."""
 
 
 class HiddenGroups(NamedTuple):
@@ -72,25 +76,33 @@ def search(
     hidden: HiddenGroups | None,
     rng_key: PRNGKeyArray,
 ) -> Neighbors:
-    """The neighbors that `config.source` asks for: the nearest rows, or random ones.
+    """The neighbors that `config.source` asks for: the nearest rows, or random ones."""
+    if config.source == "random":
+        return draw(memory, queries, config.num_neighbors, hidden, rng_key)
+    groups = hidden._asdict() if hidden is not None else {}
+    return nearest(memory.keys, queries, config.num_neighbors, **groups)
 
-    Random neighbors are drawn uniformly, stand in the order of their drawing and carry their true
-    distances; a draw from a hidden group counts as missing and stands last.
+
+def draw(
+    memory: AssociativeMemoryBuffer,
+    queries: Float[Array, "B D"],
+    num_neighbors: int,
+    hidden: HiddenGroups | None,
+    rng_key: PRNGKeyArray,
+) -> Neighbors:
+    """Random rows, uniform among those that a query may see, in the order of their drawing.
+
+    They carry their true distances. Where too few of the draws may be seen, neighbors are missing.
     """
-    if config.source == "neighbors":
-        groups = hidden._asdict() if hidden is not None else {}
-        return nearest(memory.keys, queries, config.num_neighbors, **groups)
-    shape = (queries.shape[0], config.num_neighbors)
-    indices = jax.random.randint(rng_key, shape, 0, memory.num_rows)
-    distances = jnp.sum((queries[:, None] - memory.keys[indices]) ** 2, axis=-1)
+    draws = num_neighbors if hidden is None else _DRAWS * num_neighbors
+    indices = jax.random.randint(rng_key, (queries.shape[0], draws), 0, memory.num_rows)
     if hidden is not None:
         own = hidden.key_groups[indices][:, :, None] == hidden.not_from[:, None]
         own = jnp.any(own & (hidden.not_from[:, None] != NO_GROUP), axis=-1)
-        indices, distances = jnp.where(own, -1, indices), jnp.where(own, jnp.inf, distances)
-        order = jnp.argsort(own, axis=-1, stable=True)
-        indices = jnp.take_along_axis(indices, order, axis=-1)
-        distances = jnp.take_along_axis(distances, order, axis=-1)
-    return Neighbors(indices, distances)
+        seen_first = jnp.argsort(own, axis=-1, stable=True)[:, :num_neighbors]
+        indices = jnp.take_along_axis(jnp.where(own, -1, indices), seen_first, axis=-1)
+    distances = jnp.sum((queries[:, None] - memory.keys[indices]) ** 2, axis=-1)
+    return Neighbors(indices, jnp.where(indices >= 0, distances, jnp.inf))
 
 
 @partial(jax.jit, static_argnames="config")
@@ -101,14 +113,13 @@ def _search_rows(
     table: StepTable,
     hidden: HiddenGroups,
     first: Int[Array, ""],
-    rng_key: PRNGKeyArray,
 ) -> Neighbors:
     rows = (first + jnp.arange(_QUERIES_AT_ONCE)) % table.num_steps
     queries = state_queries(
         config, autoencoder, table.returns_to_go[rows], table.observations[rows]
     )
     hidden = hidden._replace(not_from=hidden.not_from[rows])
-    return search(config, memory, queries, hidden, jax.random.fold_in(rng_key, first))
+    return nearest(memory.keys, queries, config.num_neighbors, **hidden._asdict())
 
 
 def recall_table(
@@ -117,11 +128,10 @@ def recall_table(
     autoencoder: Autoencoder | None,
     table: StepTable,
     hidden: HiddenGroups,
-    rng_key: PRNGKeyArray,
     reporter: Reporter,
     stop: StopRequest = UNASKED,
 ) -> Neighbors:
-    """The neighbors of every row of `table`, for frozen queries: arrays [S, K] on the host.
+    """The nearest of every row of `table`, for frozen queries: arrays [S, K] on the host.
 
     Raises:
       Interrupted: a signal asked to stop.
@@ -133,9 +143,7 @@ def recall_table(
         for first in range(0, table.num_steps, _QUERIES_AT_ONCE):
             stop.raise_if_requested("the neighbors are found anew next time")
             last = min(first + _QUERIES_AT_ONCE, table.num_steps)
-            found = _search_rows(
-                config, memory, autoencoder, table, hidden, jnp.int32(first), rng_key
-            )
+            found = _search_rows(config, memory, autoencoder, table, hidden, jnp.int32(first))
             indices[first:last] = found.indices[: last - first]
             distances[first:last] = found.distances[: last - first]
             advance(last)

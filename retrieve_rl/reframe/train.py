@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Int, PRNGKeyArray
 
 from retrieve_rl.reframe import memory as memories
-from retrieve_rl.reframe.amb import AssociativeMemoryBuffer
+from retrieve_rl.reframe.amb import AssociativeMemoryBuffer, Autoencoder
 from retrieve_rl.reframe.backbone import backbone_class
-from retrieve_rl.reframe.config import ReframeConfig
+from retrieve_rl.reframe.config import ReframeConfig, RetrievalConfig
 from retrieve_rl.reframe.data import TrainingData, load_training_data
 from retrieve_rl.reframe.evaluate import evaluate_policy
 from retrieve_rl.reframe.losses import Batch, policy_loss, step_weights
@@ -26,12 +26,19 @@ from retrieve_rl.reframe.policy import (
     make_optimizer,
     new_policy,
 )
-from retrieve_rl.reframe.recall import HiddenGroups, hide_own_trajectory, recall_table
+from retrieve_rl.reframe.recall import (
+    HiddenGroups,
+    draw,
+    hide_own_trajectory,
+    recall_table,
+    state_queries,
+)
 from retrieve_rl.reframe.report import make_result
 from retrieve_rl.reframe.rollout import check_environment
 from retrieve_rl.reframe.windows import (
     Counts,
     StepTable,
+    Window,
     concatenate,
     gather_window,
     sample_rows,
@@ -45,6 +52,7 @@ from retrieve_rl.training.sharding import check_divides, mesh_of, replicated
 from retrieve_rl.training.slices import num_slices
 from retrieve_rl.training.spent import spent
 from retrieve_rl.training.state import Metrics, TrainState, init_state, train_steps
+from retrieve_rl.types import Array
 
 _STEPS_AT_ONCE = 25
 _STEPS_IN_SLICE = 320
@@ -57,12 +65,14 @@ class TrainInputs(NamedTuple):
     Attributes:
       table: the data set's steps, then the experts'.
       memory: the frozen buffer; None in an arm without one.
-      neighbors: [S, K] for every row of the table, where the query is frozen.
+      autoencoder: of the memory, which makes the frozen queries of neighbors that are drawn.
+      neighbors: [S, K] for every row of the table, where the query is frozen and finds the nearest.
       hidden: what is hidden from every row of the table.
     """
 
     table: StepTable
     memory: AssociativeMemoryBuffer | None
+    autoencoder: Autoencoder | None
     neighbors: Neighbors | None
     hidden: HiddenGroups | None
 
@@ -75,11 +85,11 @@ def counts_of(data: TrainingData) -> Counts:
 def make_inputs(
     config: ReframeConfig, data: TrainingData, memory: Memory | None, run: Run
 ) -> TrainInputs:
-    """Joins the tables and, for a frozen query, finds every row's neighbors once."""
+    """Joins the tables and, for a frozen query, finds the nearest of every row once."""
     taught, in_memory = data.experts, data.experts.trajectories
     table = concatenate([data.data, taught])
     if memory is None:
-        return TrainInputs(table, None, None, None)
+        return TrainInputs(table, None, None, None, None)
     if config.retrieval.learns_on == "all":
         taught = table
         in_memory = np.concatenate([np.full(data.data.num_steps, -1, np.int32), in_memory])
@@ -87,19 +97,17 @@ def make_inputs(
         memory.buffer, in_memory, taught.timesteps, config.retrieval.hidden_segment
     )
     neighbors = None
-    if config.retrieval.query != "learned" and config.train.steps > 0:
-        rng_key = jax.random.fold_in(jax.random.key(config.seed), 4)
+    if config.retrieval.found_before_training and config.train.steps > 0:
         neighbors = recall_table(
             config.retrieval,
             memory.buffer,
             memory.autoencoder,
             taught,
             hidden,
-            rng_key,
             run.reporter,
             run.stop,
         )
-    return TrainInputs(table, memory.buffer, neighbors, hidden)
+    return TrainInputs(table, memory.buffer, memory.autoencoder, neighbors, hidden)
 
 
 def sample_batch(
@@ -108,7 +116,8 @@ def sample_batch(
     """Windows of the data set and, at `data.expert_share`, of the experts, with their neighbors."""
     table, experts = inputs.table, config.experts_in_batch
     batch = Counts(data=config.train.batch_size - experts, experts=experts)
-    last_rows = sample_rows(rng_key, counts, batch)
+    data_key, expert_key, neighbor_key = jax.random.split(rng_key, 3)
+    last_rows = sample_rows((data_key, expert_key), counts, batch)
     rows, mask = window_rows(table, last_rows, config.train.context_len)
     window = gather_window(table, rows, mask)
     if inputs.memory is not None and config.retrieval.learns_on == "experts":
@@ -119,6 +128,9 @@ def sample_batch(
         neighbors = Neighbors(*(part[rows] for part in inputs.neighbors))
     elif inputs.hidden is not None:
         not_from = inputs.hidden.not_from[rows]
+        if config.retrieval.query != "learned":
+            asked = jax.tree.map(lambda part: part[:taught], window)
+            neighbors = draw_neighbors(config.retrieval, inputs, asked, not_from, neighbor_key)
     return Batch(
         window,
         weights=step_weights(mask),
@@ -127,6 +139,30 @@ def sample_batch(
         neighbors=neighbors,
         not_from=not_from,
     )
+
+
+def draw_neighbors(
+    config: RetrievalConfig,
+    inputs: TrainInputs,
+    window: Window,
+    not_from: Int[Array, "B T G"],
+    rng_key: PRNGKeyArray,
+) -> Neighbors:
+    """Random neighbors [B, T, K] of every step, for a frozen query.
+
+    Drawn once for the whole training they could be learned by heart.
+    """
+    assert inputs.memory is not None and inputs.hidden is not None
+    queries = state_queries(config, inputs.autoencoder, window.returns_to_go, window.observations)
+    steps = window.mask.shape
+    found = draw(
+        inputs.memory,
+        queries.reshape(-1, queries.shape[-1]),
+        config.num_neighbors,
+        inputs.hidden._replace(not_from=not_from.reshape(-1, not_from.shape[-1])),
+        rng_key,
+    )
+    return Neighbors(*(part.reshape(*steps, config.num_neighbors) for part in found))
 
 
 @partial(jax.jit, static_argnames=("config", "graphdef", "counts", "num_steps", "mesh"))
@@ -155,7 +191,7 @@ def stage_2_steps(
 
 
 def _num_slices(config: ReframeConfig, inputs: TrainInputs, mesh: Mesh | None) -> int:
-    if inputs.neighbors is None and config.retrieval.source == "random":
+    if config.retrieval.query == "learned" and config.retrieval.source == "random":
         return 1  # Slices would draw the same neighbors.
     windows = -(-_STEPS_IN_SLICE // config.train.context_len)
     devices = mesh.size if mesh else 1

@@ -103,12 +103,17 @@ class Counts(NamedTuple):
     experts: int
 
 
-def sample_rows(rng_key: PRNGKeyArray, table: Counts, batch: Counts) -> Int[Array, " B"]:
+def sample_rows(
+    rng_keys: tuple[PRNGKeyArray, PRNGKeyArray], table: Counts, batch: Counts
+) -> Int[Array, " B"]:
     """Last rows of a batch of windows: those of experts, then of the data set.
 
     Rows are drawn uniformly, hence episodes in proportion to their length.
+
+    Args:
+      rng_keys: for the data set and for the experts.
     """
-    data_key, expert_key = jax.random.split(rng_key)
+    data_key, expert_key = rng_keys
     drawn = [
         (expert_key, table.data, table.experts, batch.experts),
         (data_key, 0, table.data, batch.data),

@@ -7,6 +7,8 @@ import pytest
 
 from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe import recall
+from retrieve_rl.reframe.config import resolve
+from retrieve_rl.reframe.model import lookup
 from retrieve_rl.reframe.recall import (
     HiddenGroups,
     hide_own_trajectory,
@@ -106,36 +108,44 @@ def test_the_table_of_neighbors_is_a_search_per_row(tiny, make_buffer, monkeypat
     jax.clear_caches()
     table, buffer = make_buffer(rows)
     hidden = hide_own_trajectory(buffer, table.trajectories, table.timesteps, 3)
-    config, key = retrieval(tiny), jax.random.key(0)
-    found = recall_table(config, buffer, None, table, hidden, key, Reporter(verbosity=-1))
-    expected = SEARCH(config, buffer, table.observations, hidden, key)
+    config = retrieval(tiny)
+    found = recall_table(config, buffer, None, table, hidden, Reporter(verbosity=-1))
+    expected = SEARCH(config, buffer, table.observations, hidden, jax.random.key(0))
     np.testing.assert_array_equal(found.indices, expected.indices)
     np.testing.assert_allclose(found.distances, expected.distances, rtol=1e-5)
     jax.clear_caches()
 
 
-def test_random_neighbors_differ_from_block_to_block(tiny, make_buffer, monkeypatch):
-    monkeypatch.setattr(recall, "_QUERIES_AT_ONCE", 16)
-    jax.clear_caches()
-    table, buffer = make_buffer([64])
-    hidden = HiddenGroups(buffer.trajectories, np.full((64, 1), NO_GROUP, np.int32))
-    config = retrieval(tiny, source="random")
-    found = recall_table(
-        config, buffer, None, table, hidden, jax.random.key(0), Reporter(verbosity=-1)
-    )
-    blocks = found.indices.reshape(4, -1)
-    assert all(np.mean(blocks[0] == block) < 0.3 for block in blocks[1:])
-    jax.clear_caches()
-
-
-def test_hidden_random_draws_stand_last(tiny, make_buffer):
-    """A step is answered as long as one of its draws may be seen."""
+def test_random_neighbors_are_uniform_among_those_that_may_be_seen(tiny, make_buffer):
     _, buffer = make_buffer([20, 20])
     hidden = HiddenGroups(buffer.trajectories, np.zeros((40, 1), np.int32))
-    config = retrieval(tiny, source="random", num_neighbors=6)
+    config = retrieval(tiny, source="random", num_neighbors=50)
     found = SEARCH(config, buffer, buffer.keys, hidden, jax.random.key(1))
-    present = np.asarray(found.indices) >= 0
-    assert 0.3 < present.mean() < 0.7
-    assert np.all(present[:, :-1] >= present[:, 1:])
-    assert np.all(np.asarray(buffer.trajectories)[np.asarray(found.indices)[present]] == 1)
-    np.testing.assert_array_equal(np.isinf(found.distances), ~present)
+    counts = np.bincount(np.asarray(found.indices).ravel(), minlength=40)
+    assert np.all(counts[:20] == 0)
+    # Each of 20 rows is drawn 100 times on average, with a standard deviation below 10.
+    assert np.all(np.abs(counts[20:] - 100) < 50)
+    assert np.all(np.isfinite(found.distances))
+
+
+def test_where_all_is_hidden_a_random_neighbor_is_missing(tiny, make_buffer):
+    _, buffer = make_buffer([20])
+    hidden = HiddenGroups(buffer.trajectories, np.zeros((20, 1), np.int32))
+    found = SEARCH(retrieval(tiny, source="random"), buffer, buffer.keys, hidden, jax.random.key(1))
+    assert np.all(np.asarray(found.indices) == -1) and np.all(np.isinf(found.distances))
+
+
+def test_the_random_arm_tells_nothing_of_the_right_action(make_buffer):
+    """The nearest of ten random steps would: a softmax over them answers by it."""
+    table, buffer = make_buffer([500, 500])
+    buffer = buffer._replace(actions=table.observations[:, :2], distance_scale=jnp.float32(0.05))
+
+    def correlation(config):
+        found = SEARCH(config, buffer, table.observations, None, jax.random.key(2))
+        recalled = lookup(config, buffer, found, table.observations)
+        return np.corrcoef(recalled.actions[:, 0], table.observations[:, 0])[0, 1]
+
+    arm = resolve("hopper-medium", arm="reframe-random").retrieval
+    arm = arm.model_copy(update={"query": "observation"})
+    assert abs(correlation(arm)) < 0.1
+    assert correlation(arm.model_copy(update={"num_neighbors": 10})) > 0.3

@@ -111,6 +111,29 @@ def test_batches_teach_every_expert_window_with_its_own_rows(
             assert not np.any(memory.buffer.trajectories[present] == data.experts.trajectories[row])
 
 
+@pytest.mark.parametrize("query", ["observation", "encoder"])
+def test_every_batch_draws_its_random_neighbors_anew(tiny, make_data, make_memory, make_run, query):
+    """So that they cannot be learned by heart; none is of the window's own episode."""
+    config = tiny(retrieval={"query": query, "source": "random", "num_neighbors": 2})
+    data, run = make_data(), make_run()
+    memory = make_or_open(config, data, run) if query == "encoder" else make_memory(data.experts)
+    inputs = jax.device_put(train.make_inputs(config, data, memory, run))
+    assert inputs.neighbors is None
+    sample = jax.jit(partial(train.sample_batch, config, train.counts_of(data)))
+    seen = {}
+    for seed in range(20):
+        batch = sample(inputs, jax.random.key(seed))
+        for number, position in np.argwhere(batch.window.mask[: config.experts_in_batch]):
+            observation = np.asarray(batch.window.observations[number, position])
+            (row,) = np.flatnonzero(np.all(data.experts.observations == observation, axis=1))
+            found = np.asarray(batch.neighbors.indices[number, position])
+            own = data.experts.trajectories[row]
+            assert np.all(memory.buffer.trajectories[found[found >= 0]] != own)
+            seen.setdefault(row, set()).add(tuple(found))
+    assert len(seen) > 20
+    assert np.mean([len(drawn) > 1 for drawn in seen.values()]) > 0.9
+
+
 @pytest.fixture
 def key_uses(monkeypatch):
     """What each key was used for while tracing: [(key, use)], a fold counting with its number."""

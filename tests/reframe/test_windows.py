@@ -14,6 +14,8 @@ from retrieve_rl.reframe.windows import (
     window_rows,
 )
 
+KEYS, OTHER_KEYS = (tuple(jax.random.split(jax.random.key(seed))) for seed in (0, 1))
+
 
 def windows(table, last_rows, context_len):
     rows, mask = window_rows(table, jnp.asarray(last_rows), context_len)
@@ -49,24 +51,24 @@ def test_a_window_never_crosses_an_episode_and_its_last_step_is_real(make_table)
 
 def test_longer_episodes_are_drawn_more_often(make_table):
     table = make_table([10, 30, 60])
-    rows = sample_rows(jax.random.key(0), Counts(100, 0), Counts(20_000, 0))
+    rows = sample_rows(KEYS, Counts(100, 0), Counts(20_000, 0))
     shares = np.bincount(table.trajectories[rows]) / 20_000
     np.testing.assert_allclose(shares, [0.1, 0.3, 0.6], atol=0.015)
 
 
 def test_experts_come_first_and_in_their_share():
     table, batch = Counts(50, 7), Counts(100, 300)
-    rows = np.asarray(sample_rows(jax.random.key(0), table, batch))
+    rows = np.asarray(sample_rows(KEYS, table, batch))
     assert set(rows[:300]) == set(range(50, 57)) and set(rows[300:]) <= set(range(50))
-    assert np.all(np.asarray(sample_rows(jax.random.key(1), table, Counts(400, 0))) < 50)
-    again = np.asarray(sample_rows(jax.random.key(0), table, batch))
-    other = np.asarray(sample_rows(jax.random.key(2), table, batch))
+    assert np.all(np.asarray(sample_rows(OTHER_KEYS, table, Counts(400, 0))) < 50)
+    again = np.asarray(sample_rows(KEYS, table, batch))
+    other = np.asarray(sample_rows(OTHER_KEYS, table, batch))
     np.testing.assert_array_equal(rows, again)
     assert np.any(rows != other)
 
 
 def test_expert_and_data_rows_are_drawn_apart():
-    rows = sample_rows(jax.random.key(0), Counts(1000, 1000), Counts(1000, 1000))
+    rows = sample_rows(KEYS, Counts(1000, 1000), Counts(1000, 1000))
     rows = np.asarray(rows)
     assert abs(np.corrcoef(rows[:1000], rows[1000:])[0, 1]) < 0.15
 
