@@ -60,7 +60,8 @@ def judged_on(settings: Mapping[str, Any], seed: int, measure: str) -> dict[str,
 def measurements(result: RunResult) -> Measurements:
     """One a test game, named by the first digits of its digest; a game counts for its positions.
 
-    Of a match one an opening, named by its number: all games from it; void games do not count.
+    Of a match one an opening, named by its number: all games from it. Void games do not count; the
+    name tells them, so that two matches are paired only where the same games count.
     """
     outcomes = result.outcomes
     if result.summary["measure"] == "score":
@@ -99,11 +100,19 @@ def condition_totals(result: RunResult) -> dict[str, list[float]]:
 
 def _by_opening(played: Sequence[PlayedGame]) -> Measurements:
     scores: dict[int, list[float]] = {}
+    void: dict[int, list[int]] = {}
     for game in played:
-        if game.score is not None:
-            scores.setdefault(game.game.opening_number, []).append(game.score)
+        opening = game.game.opening_number
+        if game.score is None:
+            void.setdefault(opening, []).append(game.game.number)
+        else:
+            scores.setdefault(opening, []).append(game.score)
+    names = [
+        f"{opening} without games {void[opening]}" if opening in void else opening
+        for opening in scores
+    ]
     counts = [len(games) for games in scores.values()]
-    return Measurements(list(scores), counts, {"score": [sum(games) for games in scores.values()]})
+    return Measurements(names, counts, {"score": [sum(games) for games in scores.values()]})
 
 
 def _of_match(result: RunResult) -> dict[str, dict[str, Any]]:

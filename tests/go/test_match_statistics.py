@@ -13,6 +13,7 @@ from retrieve_rl.go.match_games import plan_games, played_game
 from retrieve_rl.go.match_statistics import check_voids, elo, score_interval, summarize
 from retrieve_rl.go.openings import OpeningSet
 from retrieve_rl.go.points import BLACK, WHITE, moves_of
+from retrieve_rl.study.intervals import NamedScores, Scores, paired_differences
 
 OPENINGS = OpeningSet((moves_of("E5"), moves_of("C3"), moves_of("D4")))
 
@@ -32,6 +33,17 @@ def by_points(margin):
 
 def by_fault(label, color):
     return failed(Fault(label, "a story"), color)
+
+
+def measured(played):
+    outcomes = [game.model_dump(mode="json") for game in played]
+    return measurements(SimpleNamespace(outcomes=outcomes, summary={"measure": "score"}))
+
+
+def scores_by_opening(played):
+    columns = measured(played)
+    totals, counts = np.array(columns.values["score"]), np.array(columns.counts)
+    return NamedScores(columns.episodes, Scores(totals, counts))
 
 
 def test_the_summary_of_a_match():
@@ -93,11 +105,22 @@ def test_the_interval_keeps_games_of_an_opening_together():
 
 def test_a_study_takes_all_games_from_an_opening_as_one():
     """Of three openings the first begins the fourth pair, too."""
-    played = a_match(*[by_points(3.0)] * 7, by_points(-1.0))
-    outcomes = [game.model_dump(mode="json") for game in played]
-    columns = measurements(SimpleNamespace(outcomes=outcomes, summary={"measure": "score"}))
+    columns = measured(a_match(*[by_points(3.0)] * 7, by_points(-1.0)))
     assert (columns.episodes, columns.counts) == ([0, 1, 2], [4, 2, 2])
     assert columns.values == {"score": [3.0, 1.0, 1.0]}
+
+
+def test_an_opening_is_paired_only_where_the_same_games_count():
+    """In both matches Black wins every game; of the first opening each has one void."""
+    void, won = by_fault(Label.CRASH, WHITE), by_points(3.0)
+    first, second, third = (
+        {0: scores_by_opening(a_match(*games))}
+        for games in ((void, won, won, won), (won, void, won, won), (won, void, won, won))
+    )
+    (difference,) = paired_differences(first, second)
+    assert difference.totals.tolist() == [0.0] and difference.counts.tolist() == [2]
+    (difference,) = paired_differences(second, third)
+    assert difference.counts.tolist() == [1, 2]
 
 
 def test_the_interval_covers_the_truth():
