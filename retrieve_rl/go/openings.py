@@ -148,9 +148,13 @@ def _digests(openings: Sequence[bytes], places: Sequence[str]) -> list[bytes]:
     if not openings:
         return []
     played = replay([game_of_moves(opening) for opening in openings])
-    for opening, place, fault in zip(openings, places, played.faults, strict=True):
+    for opening, place, fault, repeats in zip(
+        openings, places, played.faults, played.repeats, strict=True
+    ):
         if fault is not None:
             raise DataError(f"{place} is no opening: {fault.value}")
+        if repeats:
+            raise DataError(f"{place} is no opening: it repeats a position")
         if PASS in opening or not 0 < len(opening) <= MAX_PLIES:
             raise DataError(f"{place} is no opening: expected 1 to {MAX_PLIES} moves and no pass")
     return [

@@ -300,6 +300,7 @@ TABLE = {
             (f"{MATCH} --openings @/few.txt", DATA, "bring more"),
             (f"{MATCH} --openings @/binary.txt", DATA, "cannot be read"),
             (f"{MATCH} --openings @/illegal.txt", DATA, "occupied point"),
+            (f"{MATCH} --openings @/repeated.txt", DATA, "line 1 is no opening: it repeats"),
             (f"{MATCH} --openings @/keys.npy", DATA, "expected .sgf"),
         ],
         "opening_set": [(f"{MATCH} --opening-set all", USAGE, "'scoring', 'adding'")],

@@ -33,6 +33,7 @@ _TEXTS = {
     "few.txt": "E5",
     "sound.txt": "E5\nE4\nE3\nD4\nD3\nC3\nE5 C3\nE5 D3\nE4 C3\nD4 F6",
     "illegal.txt": "E5 E5",
+    "repeated.txt": "B9 A8 D9 B8 C8 J1 A9 C9 B9",
     "list.json": "[]",
     "other.json": "{}",
     "newer.json": '{"schema_version": 99}',

@@ -55,6 +55,7 @@ def test_a_text_file_of_openings(tmp_path):
         ("E5 C3\nE5 Z3", "line 2: 'Z3' is no move"),
         ("E5 E5", "line 1 is no opening: illegal move: occupied"),
         ("E5 pass", "line 1 is no opening: expected 1 to 40 moves and no pass"),
+        ("E5\nB9 A8 D9 B8 C8 J1 A9 C9 B9", "line 2 is no opening: it repeats a position"),
         ("# nothing", "holds no opening"),
         ("Ε5", "cannot be read"),
     ],
