@@ -42,34 +42,31 @@ def play_match(
 
     Raises:
       DataError: the folder holds games of another match.
-      Interrupted: a signal asked to stop; games that had ended are saved.
+      Interrupted: a signal asked to stop; games that had ended are saved, those that ended last
+        without claims where it came before these.
     """
-    names = (player.name, opponent.name)
-    played = saved_games(folder, games, names)
+    played = saved_games(folder, games, (player.name, opponent.name))
     waiting = deque(game for game in games if game.number not in played)
     boards: list[_Board] = []
+
+    def saved() -> str:
+        return f"{len(played)} of {len(games)} games are saved in {folder}"
+
     with (
         reporter.track("games", len(games), start=len(played)) as advance,
         ThreadPoolExecutor(1) as beside,
     ):
         while waiting or boards:
-            saved = f"{len(played)} of {len(games)} games are saved in {folder}"
-            stop.raise_if_requested(saved)
+            stop.raise_if_requested(saved())
             while waiting and len(boards) < at_once:
                 boards.append(_set_up(waiting.popleft()))
             try:
                 _move_each(boards, player, opponent, beside)
                 ended = [board for board in boards if board.referee.ending is not None]
-                claims = _claims(ended, player, opponent)
+                _save_each(ended, player, opponent, folder, played)
             except Interrupted:
-                stop.raise_if_requested(saved)
+                stop.raise_if_requested(saved())
                 raise
-            for board, two in zip(ended, claims, strict=True):
-                ending, moves = board.referee.ending, board.referee.moves
-                assert ending is not None
-                result = played_game(board.game, ending, names=names, moves=moves, claims=two)
-                save_game(folder, result)
-                played[board.game.number] = result
             boards = [board for board in boards if board.referee.ending is None]
             advance(len(played))
     return [played[game.number] for game in games]
@@ -103,6 +100,27 @@ def _move_each(
 
 def _answers(player: Player, boards: Sequence[_Board]) -> Sequence[str | Fault]:
     return player.moves([board.referee.state() for board in boards]) if boards else []
+
+
+def _save_each(
+    ended: Sequence[_Board],
+    player: Player,
+    opponent: Player,
+    folder: Path,
+    played: dict[int, PlayedGame],
+) -> None:
+    """Saves games and adds them to those played, without claims where asking for them fails."""
+    names = (player.name, opponent.name)
+    claims: list[tuple[str | None, str | None]] = [(None, None)] * len(ended)
+    try:
+        claims = _claims(ended, player, opponent)
+    finally:
+        for board, two in zip(ended, claims, strict=True):
+            ending, moves = board.referee.ending, board.referee.moves
+            assert ending is not None
+            result = played_game(board.game, ending, names=names, moves=moves, claims=two)
+            save_game(folder, result)
+            played[board.game.number] = result
 
 
 def _claims(

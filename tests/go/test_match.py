@@ -80,6 +80,24 @@ def test_a_match_that_was_stopped_goes_on_and_ends_the_same(tmp_path, random_pla
     assert player.asked == []
 
 
+def test_games_that_end_as_a_signal_comes_are_saved(tmp_path, fake_engine, nothing_left):
+    class Stopped(GtpPlayer):
+        def ended(self, states):
+            stop.signal_number = 15
+            return super().ended(states)
+
+    stop, games = StopRequest(), plan_games(OPENINGS, 2, komi=7.0)
+    passing, limits = fake_engine.command("--moves", "0"), TimeLimits(command=60.0)
+    with (
+        GtpPlayer(passing, stop=StopRequest(), limits=limits) as player,
+        Stopped(passing, stop=stop, limits=limits) as opponent,
+        pytest.raises(Interrupted, match="2 of 2 games are saved"),
+    ):
+        play(player, opponent, games, tmp_path, stop=stop)
+    saved = {path.name for path in tmp_path.glob("*.json")}
+    assert saved == {"game-00000.json", "game-00001.json"}
+
+
 def test_games_of_another_match_are_refused(tmp_path, random_player):
     ann, bob = random_player("Ann"), random_player("Bob")
     games = plan_games(OPENINGS, 2, komi=7.0)
