@@ -18,7 +18,7 @@ from retrieve_rl.go.open_trained import agent_of, open_trained
 from retrieve_rl.go.played_positions import distances_of_played, middle_states, played_positions
 from retrieve_rl.go.search_cost import search_cost
 from retrieve_rl.results import Run, RunResult, machine
-from retrieve_rl.training.spent import log_spent, spent
+from retrieve_rl.training.spent import forget_cut_lines, log_spent, spent
 
 AT_ONCE = 32
 """Games that go on at the same time: the player moves in about half of them at once."""
@@ -88,6 +88,7 @@ def _play(
     """Plays on, and logs what that took, also where it is stopped."""
     folder = run.folder / "games"
     folder.mkdir(parents=True, exist_ok=True)
+    forget_cut_lines(run.folder)
     began = time.perf_counter()
     try:
         return play_match(

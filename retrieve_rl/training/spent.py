@@ -1,5 +1,6 @@
 """The time that a training took, of all the processes it took: a line of JSON a checkpoint."""
 
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,11 @@ def log_spent(folder: Path, step: int, seconds: float) -> None:
     """Appends what it took to come to the checkpoint of `step` from the one before."""
     device = jax.devices()[0].device_kind
     json_lines.append(folder / FILE_NAME, {"step": step, "seconds": seconds, "device": device})
+
+
+def forget_cut_lines(folder: Path) -> None:
+    """Drops lines that a kill cut short."""
+    json_lines.forget_after(folder / FILE_NAME, sys.maxsize)
 
 
 def spent(folder: Path) -> Spent:

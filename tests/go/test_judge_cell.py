@@ -115,6 +115,14 @@ def test_the_prior_plays_whatever_number_of_simulations_is_set(playing, judge):
     assert told.summary["games"] == 2
 
 
+def test_a_match_goes_on_from_a_log_that_a_kill_cut_short(playing, judge, tmp_path):
+    (tmp_path / "judged").mkdir()
+    log = '{"step": 1, "seconds": 1000.0, "device": "cpu"}\n{"step": 2, "sec'
+    (tmp_path / "judged/spent.jsonl").write_text(log)
+    told = judge(playing(games=2))
+    assert told.summary["games"] == 2 and told.timings["play_seconds"] > 1000
+
+
 def test_a_match_of_void_games_is_no_result(playing, fake_engine, judge, tmp_path):
     opponent = fake_engine.command("--seed", "{seed}", "genmove:3:exit:0")
     config = playing()
