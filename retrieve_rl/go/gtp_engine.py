@@ -3,6 +3,7 @@
 import contextlib
 import shlex
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,12 +92,13 @@ class GtpEngine:
         dead stones to an agreement would lose won games, for the board is counted as it stands.
 
         Raises:
-          EngineFault: TIME where it takes longer than the limits allow.
+          EngineFault: TIME where all of it takes longer than the limits allow for a move.
         """
-        vertex = self._generate("genmove")
+        color, deadline = _color(len(self.moves)), time.monotonic() + self._limits.overdue
+        vertex = self._do_before(deadline, f"genmove {color}")
         if vertex.lower() == "pass" and {"undo", "kgs-genmove_cleanup"} <= self._commands:
-            self._do("undo")
-            vertex = self._generate("kgs-genmove_cleanup")
+            self._do_before(deadline, "undo")
+            vertex = self._do_before(deadline, f"kgs-genmove_cleanup {color}")
         with contextlib.suppress(ValueError):
             self.moves += bytes((move_of(vertex),))
         return vertex
@@ -112,15 +114,13 @@ class GtpEngine:
         """Ends the process."""
         self._process.quit()
 
-    def _generate(self, command: str) -> str:
-        command = f"{command} {_color(len(self.moves))}"
-        answer = self._process.ask(command, self._limits.overdue, late=Label.TIME)
-        if not answer.success:
-            self._refused(command, answer.text)
-        return answer.text
+    def _do_before(self, deadline: float, command: str) -> str:
+        """A part of a move."""
+        return self._do(command, deadline - time.monotonic(), late=Label.TIME)
 
-    def _do(self, command: str, seconds: float | None = None) -> str:
-        answer = self._process.ask(command, seconds or self._limits.command)
+    def _do(self, command: str, seconds: float | None = None, *, late: Label = Label.STALL) -> str:
+        limit = self._limits.command if seconds is None else seconds
+        answer = self._process.ask(command, limit, late=late)
         if not answer.success:
             self._refused(command, answer.text)
         return answer.text

@@ -89,6 +89,18 @@ def test_an_engine_that_would_pass_is_asked_to_take_dead_stones_off(start):
     assert start("--moves", "0", *cleanup[2:]).genmove() == "PASS"
 
 
+@pytest.mark.parametrize(
+    "faults",
+    [("undo:1:hang",), ("genmove:1:late:1.0", "kgs-genmove_cleanup:1:late:1.0")],
+)
+def test_taking_dead_stones_off_has_the_time_that_is_left_of_the_move(start, faults):
+    cleanup = ("--also", "undo", "--also", "kgs-genmove_cleanup")
+    engine = start("--moves", "0", *cleanup, *faults, limits=HASTY)
+    with pytest.raises(EngineFault) as error:
+        engine.genmove()
+    assert error.value.fault.label == Label.TIME and not engine.alive
+
+
 def test_the_final_score_is_asked_where_it_is_known(start):
     assert start("final_score:1:say:B+3.5").final_score() == "B+3.5"
     engine = start()
