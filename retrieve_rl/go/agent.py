@@ -132,15 +132,24 @@ class Agent:
         """The positions with their neighbors."""
         positions = positions_of_states(states)
         komi = np.array([state.komi for state in states], np.float32)
+        neighbors = self.retrieve(states, positions, komi)
+        return Question(positions, komi, neighbors, allowed_moves(states))
+
+    def retrieve(
+        self, states: Sequence[GameState], positions: Positions, komi: Float[np.ndarray, " B"]
+    ) -> TurnedNeighbors:
+        """The neighbors that the roots hear of.
+
+        Args:
+          positions: of the states.
+        """
         count = self.config.num_neighbors
         if self.source is None or self.config.neighbors == "none":
-            neighbors = none_found(len(states), count)
-        elif self.config.neighbors == "nearest":
-            neighbors = self.source.nearest(positions, komi, count)
-        else:
-            seeds = [(state.seed, state.game, len(state.moves)) for state in states]
-            neighbors = self.source.random(positions, komi, count, seeds)
-        return Question(positions, komi, neighbors, allowed_moves(states))
+            return none_found(len(states), count)
+        if self.config.neighbors == "nearest":
+            return self.source.nearest(positions, komi, count)
+        seeds = [(state.seed, state.game, len(state.moves)) for state in states]
+        return self.source.random(positions, komi, count, seeds)
 
     def answer(self, question: Question) -> Found:
         """What network and search say, on the device; one compilation for every B."""

@@ -30,8 +30,8 @@ class SearchCost(NamedTuple):
       simulations_per_second: of all of them together; 0 without a search.
       network_share: of that time, the same network calls without a search take: one at the roots
         and one for every simulation, each of the whole batch.
-      retrieval_share: of that time, the encoder and the index take. All else is the tree, on the
-        device, and the host.
+      retrieval_share: of that time, the encoder and the index take; 0 without neighbors. All else
+        is the tree, on the device, and the host.
     """
 
     move_positions: float
@@ -62,14 +62,14 @@ def search_cost(agent: Agent, states: Sequence[GameState]) -> SearchCost:
     whole, network, retrieval = _seconds_in_turn(
         lambda: agent.decide(states),
         lambda: jax.block_until_ready(alone()),
-        lambda: agent.ask(states),
+        lambda: agent.retrieve(states, question.positions, question.komi),
     )
     return SearchCost(
         move_positions=float(len(states)),
         move_seconds=whole,
         simulations_per_second=len(states) * simulations / whole,
         network_share=min(network / whole, 1.0),
-        retrieval_share=min(retrieval / whole, 1.0),
+        retrieval_share=min(retrieval / whole, 1.0) if agent.known is not None else 0.0,
     )
 
 

@@ -182,4 +182,5 @@ def test_what_a_move_costs(make_agent, states):
     cost = search_cost(make_agent(search=SHORT), states[:4])
     assert 0 < cost.network_share <= 1 and 0 < cost.retrieval_share <= 1
     assert cost.simulations_per_second == pytest.approx(4 * 4 / cost.move_seconds)
-    assert search_cost(make_agent(search=PRIOR), states[:4]).simulations_per_second == 0
+    cost = search_cost(make_agent(search=PRIOR, neighbors="none"), states[:4])
+    assert cost.simulations_per_second == 0 and cost.retrieval_share == 0
