@@ -22,7 +22,9 @@ def drop(neighbors: NeighborInputs, rate: float, rng_key: PRNGKeyArray) -> Neigh
 def randomize(neighbors: NeighborInputs, rate: float, rng_key: PRNGKeyArray) -> NeighborInputs:
     """Gives each position, with probability `rate`, the neighbors of another one of the batch.
 
-    Their distances come with them: they look as near as they were to the other position.
+    Their distances come with them: they look as near as they were to the other position. They may
+    be of the position's own game, if the other one is of the other half of the games ("hidden": of
+    another game).
     """
     if rate == 0.0:
         return neighbors
