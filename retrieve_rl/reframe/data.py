@@ -49,7 +49,7 @@ class TrainingData:
 def load_training_data(
     config: ReframeConfig, reporter: Reporter, stop: StopRequest = UNASKED
 ) -> TrainingData:
-    """Loads, or makes, both data sets; draws the experts; fits the normalizer.
+    """Loads, or makes, both data sets; draws the experts, none twice; fits the normalizer.
 
     Raises:
       DataError: a data set is missing or damaged, or the two do not belong together.
@@ -63,15 +63,18 @@ def load_training_data(
     check_pairing(config, loaded, all_experts)
     check_ranges(config, loaded)
     check_ranges(config, all_experts)
+    distinct = first_of_each(all_experts, reporter)
     draw = draw_experts(
-        all_experts.num_episodes, config.data.num_experts, seed=config.seed, tuning=config.tuning
+        len(distinct), config.data.num_experts, seed=config.seed, tuning=config.tuning
     )
-    held_out = all_experts.select(draw.held_out) if draw.held_out.size else None
+    held_out = all_experts.select(distinct[draw.held_out]) if draw.held_out.size else None
     forbidden = all_experts if config.data.memory_from == "experts" else held_out
     own = not_among(loaded, forbidden, reporter)
+    if config.data.memory_from == "data":
+        own = np.intersect1d(own, first_of_each(loaded, reporter))
     everything = loaded.select(own) if len(own) < loaded.num_episodes else loaded
     kept = best_episodes(everything, config.data.top_fraction)
-    data, source, drawn = kept, all_experts, draw.memory
+    data, source, drawn = kept, all_experts, distinct[draw.memory]
     if config.data.memory_from == "data":
         best = highest_returns(kept, config.data.num_experts)
         data = kept.select(np.setdiff1d(np.arange(kept.num_episodes), best))
@@ -86,7 +89,7 @@ def load_training_data(
     fitted_on = everything if config.data.normalizer == "data" else experts
     normalizer = fit_normalizer(fitted_on.observations)
     scale = config.data.return_scale
-    left_out = loaded.num_episodes - len(own)
+    of_experts = left_out(all_experts, distinct) if source is all_experts else {}
     return TrainingData(
         data=step_table(data, normalizer, scale),
         experts=step_table(experts, normalizer, scale),
@@ -94,12 +97,13 @@ def load_training_data(
         normalizer=normalizer,
         env_id=env_id,
         inputs={
-            "dataset": {
-                **at_hand["dataset"],
-                **describe(loaded),
-                **({"left_out": left_out} if left_out else {}),
+            "dataset": {**at_hand["dataset"], **describe(loaded), **left_out(loaded, own)},
+            "experts": {
+                **at_hand["experts"],
+                **describe(source),
+                **of_experts,
+                "drawn": drawn.tolist(),
             },
-            "experts": {**at_hand["experts"], **describe(source), "drawn": drawn.tolist()},
             "env_id": env_id,
         },
     )
@@ -200,12 +204,26 @@ def not_among(
             " --experts"
         )
     if len(own) < episodes.num_episodes:
-        left_out = episodes.num_episodes - len(own)
+        shared = episodes.num_episodes - len(own)
         reporter.say(
-            f"left out {left_out} of {episodes.num_episodes} episodes of {episodes.dataset_id}:"
+            f"left out {shared} of {episodes.num_episodes} episodes of {episodes.dataset_id}:"
             f" they are {also}"
         )
     return own
+
+
+def first_of_each(episodes: Episodes, reporter: Reporter) -> Int[np.ndarray, " E"]:
+    """The numbers of the episodes whose steps are not, byte for byte, those of an earlier one."""
+    first: dict[bytes, int] = {}
+    for number, digest in enumerate(episode_digests(episodes)):
+        first.setdefault(digest, number)
+    repeated = episodes.num_episodes - len(first)
+    if repeated:
+        reporter.say(
+            f"left out {repeated} of {episodes.num_episodes} episodes of {episodes.dataset_id}:"
+            " each is the same as an earlier one"
+        )
+    return np.array(list(first.values()))
 
 
 def best_episodes(episodes: Episodes, fraction: float) -> Episodes:
@@ -219,6 +237,12 @@ def best_episodes(episodes: Episodes, fraction: float) -> Episodes:
 def highest_returns(episodes: Episodes, count: int) -> Int[np.ndarray, " C"]:
     """The numbers of the episodes with the highest returns, the highest first."""
     return np.argsort(-episodes.returns, kind="stable")[:count]
+
+
+def left_out(episodes: Episodes, kept: Int[np.ndarray, " E"]) -> dict[str, int]:
+    """How many of the episodes are not kept; nothing where all are."""
+    count = episodes.num_episodes - len(kept)
+    return {"left_out": count} if count else {}
 
 
 def describe(episodes: Episodes) -> dict[str, Any]:

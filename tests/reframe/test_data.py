@@ -11,6 +11,7 @@ from retrieve_rl.reframe.data import (
     check_pairing,
     check_ranges,
     evaluation_env,
+    first_of_each,
     load_training_data,
     not_among,
 )
@@ -115,6 +116,61 @@ def test_what_the_experts_hold_leaves_the_data(load, make_episodes, capsys):
     sets["rrl/hopper/medium-v0"] = expert.select([7, 9])
     with pytest.raises(DataError, match="every episode of rrl/test/tiny-v0 is also in the experts"):
         load()
+
+
+def actions_of_each_episode(table):
+    numbers = np.unique(table.trajectories)
+    return [table.actions[table.trajectories == number].tobytes() for number in numbers]
+
+
+@pytest.mark.parametrize("seed", [0, 100])
+def test_an_expert_that_is_there_twice_is_one(load, make_episodes, capsys, seed):
+    load, sets = load
+    alone = load(seed=seed, data={"num_experts": 20})
+    assert "left_out" not in alone.inputs["experts"]
+    expert = sets["rrl/hopper/expert-v0"]
+    twice = sets["rrl/hopper/expert-v0"] = join(expert, expert, make_episodes)
+    loaded = load(seed=seed, data={"num_experts": 20})
+    for name in ("data", "experts", "held_out", "normalizer"):
+        for one, other in zip(getattr(loaded, name), getattr(alone, name), strict=True):
+            np.testing.assert_array_equal(one, other)
+    used = [*actions_of_each_episode(loaded.experts), *actions_of_each_episode(loaded.held_out)]
+    assert len(used) == len(set(used)) == 25
+    described = loaded.inputs["experts"]
+    assert (described["episodes"], described["left_out"]) == (100, 50)
+    with pytest.raises(UsageError, match="only 20 of the 50"):
+        load(data={"num_experts": 21})
+    assert first_of_each(twice, Reporter()).tolist() == list(range(50))
+    told = "left out 50 of 100 episodes of rrl/test/tiny-v0: each is the same as an earlier one"
+    assert told in capsys.readouterr().err
+
+
+def test_what_was_drawn_is_numbered_in_the_set_as_it_was_read(load, make_episodes):
+    load, sets = load
+    expert = sets["rrl/hopper/expert-v0"]
+    copies = join(expert.select([0] * 3), expert, make_episodes)
+    sets["rrl/hopper/expert-v0"] = copies
+    loaded = load(data={"num_experts": 20})
+    described = loaded.inputs["experts"]
+    assert (described["sha256"], described["left_out"]) == (copies.sha256, 3)
+    actions = copies.select(described["drawn"]).actions
+    np.testing.assert_array_equal(loaded.experts.actions, actions)
+
+
+def test_no_copy_of_a_recalled_episode_stays_in_the_data(load, make_episodes):
+    load, sets = load
+    options = {"memory_from": "data", "num_experts": 2}
+    alone = load(data=options)
+    medium = sets["rrl/hopper/medium-v0"]
+    sets["rrl/hopper/medium-v0"] = join(medium, medium, make_episodes)
+    loaded = load(data=options)
+    assert loaded.inputs["dataset"]["left_out"] == 12
+    assert loaded.inputs["experts"]["drawn"] == alone.inputs["experts"]["drawn"]
+    for name in ("data", "experts", "normalizer"):
+        for one, other in zip(getattr(loaded, name), getattr(alone, name), strict=True):
+            np.testing.assert_array_equal(one, other)
+    used = [*actions_of_each_episode(loaded.data), *actions_of_each_episode(loaded.experts)]
+    assert len(used) == len(set(used)) == 12
 
 
 def test_changes_are_told_of_what_is_known():
