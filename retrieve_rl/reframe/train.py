@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
-from jaxtyping import Int, PRNGKeyArray
+from jaxtyping import Bool, Int, PRNGKeyArray
 
+from retrieve_rl.errors import UsageError
 from retrieve_rl.reframe import memory as memories
 from retrieve_rl.reframe.amb import AssociativeMemoryBuffer, Autoencoder
 from retrieve_rl.reframe.backbone import backbone_class
@@ -45,7 +46,7 @@ from retrieve_rl.reframe.windows import (
     window_rows,
 )
 from retrieve_rl.results import Run, RunResult
-from retrieve_rl.retrieval.neighbors import Neighbors
+from retrieve_rl.retrieval.neighbors import NO_GROUP, Neighbors
 from retrieve_rl.training import checkpoints
 from retrieve_rl.training.run_loop import restore, train_in_run
 from retrieve_rl.training.sharding import check_divides, mesh_of, replicated
@@ -85,7 +86,11 @@ def counts_of(data: TrainingData) -> Counts:
 def make_inputs(
     config: ReframeConfig, data: TrainingData, memory: Memory | None, run: Run
 ) -> TrainInputs:
-    """Joins the tables and, for a frozen query, finds the nearest of every row once."""
+    """Joins the tables and, for a frozen query, finds the nearest of every row once.
+
+    Raises:
+      UsageError: the whole memory is hidden from an expert step that is to teach the correction.
+    """
     taught, in_memory = data.experts, data.experts.trajectories
     table = concatenate([data.data, taught])
     if memory is None:
@@ -96,6 +101,8 @@ def make_inputs(
     hidden = hide_own_trajectory(
         memory.buffer, in_memory, taught.timesteps, config.retrieval.hidden_segment
     )
+    if config.retrieval.learns_on == "experts" and config.train.steps > 0:
+        check_teachers(hidden, config.retrieval.hidden_segment)
     neighbors = None
     if config.retrieval.found_before_training and config.train.steps > 0:
         neighbors = recall_table(
@@ -108,6 +115,30 @@ def make_inputs(
             run.stop,
         )
     return TrainInputs(table, memory.buffer, memory.autoencoder, neighbors, hidden)
+
+
+def check_teachers(hidden: HiddenGroups, segment: int) -> None:
+    """Refuses an only expert episode so short that all of it is hidden from some of its steps.
+
+    Raises:
+      UsageError: with the length of the episode.
+    """
+    unseen = int(np.sum(sees_nothing(hidden)))
+    if unseen:
+        length = len(hidden.key_groups)
+        raise UsageError(
+            f"retrieval.hidden_segment = {segment} hides the only expert episode, of {length}"
+            f" steps, from {unseen} of its own steps, which then cannot teach the correction:"
+            " lower it to a quarter of the length, or raise data.num_experts"
+        )
+
+
+def sees_nothing(hidden: HiddenGroups) -> Bool[np.ndarray, " S"]:
+    """Whether every row of the memory is hidden from a query."""
+    not_from = np.asarray(hidden.not_from)
+    rows = np.bincount(hidden.key_groups, minlength=int(not_from.max()) + 1)
+    hides = np.where(not_from == NO_GROUP, 0, rows[not_from])
+    return hides.sum(axis=1) == rows.sum()
 
 
 def sample_batch(

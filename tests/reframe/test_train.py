@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from retrieve_rl import artifacts
-from retrieve_rl.errors import DataError, Interrupted
+from retrieve_rl.errors import DataError, Interrupted, UsageError
 from retrieve_rl.reframe import train
 from retrieve_rl.reframe.config import resolve
 from retrieve_rl.reframe.data import load_training_data
@@ -84,6 +84,29 @@ def test_the_only_expert_never_retrieves_what_is_around_it(experts, asking):
     apart = np.abs(segment[indices] - own[:, None])
     assert np.all(apart[indices >= 0] >= 2)
     assert np.mean(indices >= 0) > 0.5
+
+
+@pytest.mark.parametrize("asking", ["query=observation", "query=learned", "source=random"])
+def test_an_only_expert_too_short_to_teach_is_refused(
+    tiny, make_data, make_memory, make_run, asking
+):
+    """Of 12 steps in segments of 4 the middle segment sees none; of 13 it sees the last."""
+    name, value = asking.split("=")
+    options = {"query": "observation", "hidden_segment": 4, name: value}
+
+    def inputs(length, **sections):
+        data = make_data(experts=(length,))
+        config = tiny(**{"retrieval": options, **sections})
+        return train.make_inputs(config, data, make_memory(data.experts), make_run())
+
+    inputs(13)
+    message = "hidden_segment = 4 hides the only expert episode, of {} steps, from {} of its own"
+    with pytest.raises(UsageError, match=message.format(12, 4)):
+        inputs(12)
+    with pytest.raises(UsageError, match=message.format(8, 8)):
+        inputs(8)
+    inputs(8, retrieval={**options, "learns_on": "all"})
+    inputs(8, train={"steps": 0})
 
 
 def test_batches_teach_every_expert_window_with_its_own_rows(
