@@ -20,9 +20,20 @@ _COLUMNS = ("observations", "actions", "rewards", "offsets", "terminated")
 # D4RL's data was collected in physics that Gymnasium keeps as -v4. (Observation, action) widths ->
 # how a file's name begins -> id.
 _ENV_IDS = {
-    (11, 3): {"": "Hopper-v4"},
+    (11, 3): {"hopper": "Hopper-v4"},
     (17, 6): {"walker2d": "Walker2d-v4", "halfcheetah": "HalfCheetah-v4"},
 }
+_IN_V4 = {
+    "Hopper-v5": "Hopper-v4",
+    "Walker2d-v5": "Walker2d-v4",
+    "HalfCheetah-v5": "HalfCheetah-v4",
+}
+
+
+def in_v4(env_id: str) -> str:
+    """The robots of D4RL's data in the physics it was collected in; any other environment as it
+    is."""
+    return _IN_V4.get(env_id, env_id)
 
 
 def read_d4rl(path: Path, *, name: str | None = None) -> Episodes:

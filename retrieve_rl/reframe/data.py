@@ -11,6 +11,7 @@ from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe import datasets
 from retrieve_rl.reframe.config import ReframeConfig
+from retrieve_rl.reframe.d4rl import in_v4
 from retrieve_rl.reframe.episodes import Episodes, episode_digests
 from retrieve_rl.reframe.experts import draw_experts
 from retrieve_rl.reframe.windows import Normalizer, StepTable, fit_normalizer, step_table
@@ -171,14 +172,15 @@ def check_ranges(config: ReframeConfig, episodes: Episodes) -> None:
 
 
 def evaluation_env(config: ReframeConfig, data: Episodes) -> str:
-    """The environment the data was made in: D4RL's files belong to the -v4 environments.
+    """The environment the data was made in: D4RL's files belong to the -v4 environments of their
+    robots.
 
     Raises:
       DataError: the data is of another environment than the task.
     """
     env_id = config.env.id
-    if data.family == "d4rl" and env_id.endswith("-v5"):
-        env_id = env_id.removesuffix("-v5") + "-v4"
+    if data.family == "d4rl":
+        env_id = in_v4(env_id)
     if data.env_id and data.env_id != env_id:
         raise DataError(
             f"{data.dataset_id} was made in {data.env_id}, the task {config.task} is evaluated in"

@@ -52,6 +52,21 @@ def test_both_flags_end_episodes_and_the_cut_one_is_dropped(tmp_path):
     np.testing.assert_array_equal(episodes.observations, expected)
 
 
+@pytest.mark.parametrize("name, env_id", [("Hopper_mine", "Hopper-v4"), ("replay", "")])
+def test_a_hopper_is_told_by_the_name_too(tmp_path, tiny, name, env_id):
+    """A file of another name is evaluated where its task is, in D4RL's physics."""
+    episodes = datasets.load(str(write(tmp_path / f"{name}.hdf5")), SILENT)
+    assert episodes.env_id == env_id
+    assert evaluation_env(tiny(env={"id": "Hopper-v5"}), episodes) == "Hopper-v4"
+
+
+def test_a_file_of_another_robot_is_evaluated_in_the_environment_of_its_task(tmp_path, tiny):
+    """Of a robot of one's own there may be no -v4."""
+    episodes = datasets.load(str(write(tmp_path / "mine.hdf5")), SILENT)
+    for env_id in ("MyHopper-v5", "Ant-v5", "Hopper-v3"):
+        assert evaluation_env(tiny(env={"id": env_id}), episodes) == env_id
+
+
 def test_other_widths_are_an_unknown_environment(tmp_path):
     path = write(tmp_path / "x.h5", observations=np.zeros((10, 4)))
     assert datasets.load(str(path), SILENT).env_id == ""
