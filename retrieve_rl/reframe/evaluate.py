@@ -64,9 +64,7 @@ def evaluate_policy(policy: TrainedPolicy, data: TrainingData, run: Run) -> Eval
     timings = {
         "evaluate_seconds": seconds,
         "env_steps_per_second": rollouts.steps / seconds,
-        "milliseconds_per_policy_call": 1e3
-        * rollouts.seconds_acting
-        / max(outcome["length"] for outcome in outcomes),
+        "milliseconds_per_policy_call": 1e3 * rollouts.seconds_acting / rollouts.calls,
     }
     run.reporter.say("measuring the distance to the expert's actions")
     retrieval = _retrieval(policy, data, rollouts)

@@ -36,6 +36,7 @@ class Rollouts:
       gate: mean opening of the correction over all steps.
       closeness: mean closeness of the nearest neighbor over all steps.
       seconds_acting: time in the policy.
+      calls: of the policy, each for all the episodes.
       steps: environment steps taken.
     """
 
@@ -43,6 +44,7 @@ class Rollouts:
     gate: float
     closeness: float
     seconds_acting: float
+    calls: int
     steps: int
 
 
@@ -137,7 +139,7 @@ def rollout(
         for seed in seeds
     ]
     acting = gate = closeness = 0.0
-    taken = 0
+    calls = taken = 0
     with reporter.track(f"{len(seeds)} episodes", max_steps) as advance:
         for step in range(max_steps):
             alive = [i for i, outcome in enumerate(outcomes) if outcome["status"] == "running"]
@@ -149,6 +151,7 @@ def rollout(
             began = time.perf_counter()
             answer = act(history.window(step), step)
             acting += time.perf_counter() - began
+            calls += 1
             actions = np.clip(np.asarray(answer.actions), -1.0, 1.0)
             history.actions[:, column] = actions
             for i in alive:
@@ -168,7 +171,7 @@ def rollout(
             outcome["status"] = "ok"
     for env in environments:
         env.close()
-    return Rollouts(outcomes, gate / taken, closeness / taken, acting, taken)
+    return Rollouts(outcomes, gate / taken, closeness / taken, acting, calls, taken)
 
 
 def _record(

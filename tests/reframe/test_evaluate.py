@@ -1,7 +1,9 @@
 """Evaluation of a finished run: the same outcomes again, and refusals of what does not fit."""
 
 import shutil
+from dataclasses import replace
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -103,6 +105,33 @@ def test_tuning_is_judged_on_seeds_of_its_own(smoke, monkeypatch, seed, first):
         evaluation.evaluate_policy(type(policy)(changed, None, None, None), data, run)
     assert list(asked["seeds"]) == [first, first + 1, first + 2, first + 3]
     assert asked["target_return"] == 3600.0 and asked["env_id"] == "Hopper-v5"
+
+
+class Broken(gymnasium.Env):
+    """An environment of Hopper's widths without a finite step."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (11,), np.float64)
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (3,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(11), {}
+
+    def step(self, action):
+        return np.full(11, np.nan), 0.0, False, False, {}
+
+
+@pytest.fixture
+def broken_env():
+    gymnasium.register("Broken-v0", Broken)
+    yield "Broken-v0"
+    del gymnasium.registry["Broken-v0"]
+
+
+def test_episodes_that_all_break_at_their_first_step_are_timed(smoke, broken_env):
+    _, run, data, policy = smoke
+    found = evaluation.evaluate_policy(policy, replace(data, env_id=broken_env), run)
+    assert [outcome["length"] for outcome in found.outcomes] == [0] * 4
+    assert found.timings["milliseconds_per_policy_call"] > 0
 
 
 def outcomes(*returns):

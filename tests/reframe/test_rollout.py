@@ -11,11 +11,12 @@ from retrieve_rl.reframe.windows import Normalizer
 from retrieve_rl.signals import StopRequest
 
 NAN_SEED = 13
+NAN_AT_ONCE_SEED = 14
 LIMIT = 8
 
 
 class CountingEnv(gymnasium.Env):
-    """Rewards 1, 2, 3, ...; ends at step `seed`; seed 13 breaks at its third step."""
+    """Rewards 1, 2, 3, ...; ends at step `seed`; seed 13 breaks at its third step, 14 at once."""
 
     observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
     action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
@@ -27,7 +28,7 @@ class CountingEnv(gymnasium.Env):
     def step(self, action):
         assert np.all(np.abs(action) <= 1)
         self.steps += 1
-        broken = self.seed == NAN_SEED and self.steps == 3
+        broken = (self.seed, self.steps) in ((NAN_SEED, 3), (NAN_AT_ONCE_SEED, 1))
         observation = np.array([float(self.seed), np.nan if broken else float(self.steps)])
         return observation, float(self.steps), self.steps == self.seed, False, {}
 
@@ -94,8 +95,15 @@ def test_episodes_end_by_themselves_by_the_limit_or_broken(go):
         outcome(1, 1, True),
     ]
     assert len(windows) == LIMIT
-    assert rollouts.steps == 5 + 3 + LIMIT + 1
+    assert rollouts.calls == LIMIT and rollouts.steps == 5 + 3 + LIMIT + 1
     assert all(np.isfinite(part).all() for window in windows for part in window)
+
+
+def test_episodes_that_break_at_their_first_step(go):
+    rollouts, windows = go([NAN_AT_ONCE_SEED] * 2)
+    assert rollouts.outcomes == [outcome(NAN_AT_ONCE_SEED, 0, False, "non_finite")] * 2
+    assert (rollouts.calls, rollouts.steps) == (len(windows), 2) == (1, 2)
+    assert (rollouts.gate, rollouts.closeness) == (0.0, 1.0)
 
 
 def test_the_limit_of_the_task_ends_what_still_runs(go):
