@@ -44,6 +44,8 @@ REQUIREMENTS = (
 class RunResult(Strict):
     """What `result.json` holds. `outcomes` are raw, `summary` is derived from them.
 
+    `status` is "partial" where not every outcome is whole; no study takes such a result.
+
     `timings`, `peak_memory_bytes`, `versions` and `device` describe the machine; all else is the
     same for the same config on the same machine.
     """

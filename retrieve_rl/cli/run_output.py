@@ -73,10 +73,13 @@ def headline(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_gate(result: "RunResult", fail_under: float | None) -> None:
-    """Raises GateError where the mean score is below the threshold."""
-    mean = result.summary["mean"]
-    if fail_under is not None and mean < fail_under:
-        measure = result.summary["measure"]
+    """Raises GateError where the mean score is below the threshold, or the result is partial."""
+    if fail_under is None:
+        return
+    mean, measure = result.summary["mean"], result.summary["measure"]
+    if result.status != "ok":
+        raise GateError(f"the result is {result.status}: its mean {measure} passes no --fail-under")
+    if mean < fail_under:
         raise GateError(f"the mean {measure} is {mean:.5g}, below --fail-under {fail_under:g}")
 
 

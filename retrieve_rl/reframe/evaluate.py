@@ -68,7 +68,14 @@ def evaluate_policy(policy: TrainedPolicy, data: TrainingData, run: Run) -> Eval
     }
     run.reporter.say("measuring the distance to the expert's actions")
     retrieval = _retrieval(policy, data, rollouts)
-    return Evaluation(outcomes, summarize(outcomes, config.env), retrieval, timings)
+    summary = summarize(outcomes, config.env)
+    broken = summary.get("broken_episodes")
+    if broken:
+        run.reporter.say(
+            f"{broken} of {len(outcomes)} episodes broke: a step was not finite; their returns end"
+            " there, and the result is partial"
+        )
+    return Evaluation(outcomes, summary, retrieval, timings)
 
 
 def trained_policy(
@@ -120,7 +127,8 @@ def summarize(outcomes: list[dict[str, Any]], env: EnvConfig) -> dict[str, Any]:
     """Means with 95% intervals over episodes (bootstrap), of the raw return and of the score.
 
     `mean`, `low` and `high` are of the normalized score, or of the raw return without bounds;
-    `measure` says which.
+    `measure` says which. `broken_episodes` counts those that ended at a step that was not finite,
+    where there are any; each counts with its return up to there.
     """
     returns = np.array([outcome["return_raw"] for outcome in outcomes])
     summary: dict[str, Any] = {"return_raw": _interval(returns)}
@@ -129,6 +137,7 @@ def summarize(outcomes: list[dict[str, Any]], env: EnvConfig) -> dict[str, Any]:
         scores = np.array([outcome["normalized_score_100"] for outcome in outcomes])
         summary["normalized_score_100"] = headline = _interval(scores)
         measure = "normalized_score_100"
+    broken = sum(outcome["status"] == "non_finite" for outcome in outcomes)
     return {
         **summary,
         **headline,
@@ -136,6 +145,7 @@ def summarize(outcomes: list[dict[str, Any]], env: EnvConfig) -> dict[str, Any]:
         "score_table": env.score_table or None,
         "target_return": env.target_return,
         "episodes": len(outcomes),
+        **({"broken_episodes": broken} if broken else {}),
         "mean_length": float(np.mean([outcome["length"] for outcome in outcomes])),
         "selection": "last",
     }

@@ -1,6 +1,6 @@
 """The result document of a Re:Frame run."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from retrieve_rl.reframe.config import RESULTS_VERSION, ReframeConfig, config_hash
 from retrieve_rl.reframe.data import TrainingData
@@ -14,6 +14,11 @@ class Evaluation(NamedTuple):
     summary: dict[str, Any]
     retrieval: dict[str, Any] | None
     timings: dict[str, float]
+
+    @property
+    def status(self) -> Literal["ok", "partial"]:
+        """Of the result: partial where an episode broke, whose return ends there."""
+        return "partial" if "broken_episodes" in self.summary else "ok"
 
 
 def make_result(
@@ -30,7 +35,7 @@ def make_result(
     """Puts the parts together; an evaluation brings its own summary and retrieval report."""
     return RunResult(
         command=command,
-        status="ok",
+        status=evaluation.status if evaluation else "ok",
         task=config.task,
         arm=config.arm,
         preset=config.preset,

@@ -23,12 +23,14 @@ class Compared(NamedTuple):
     Attributes:
       run: the path it was named by.
       label: task, arm, preset and seed.
+      status: of its result.
       scores: measure -> episodes and what the run got in them.
       judged_on: what else both must share, as far as it is known; see `Paper.judged_on`.
     """
 
     run: str
     label: str
+    status: str
     paper: str
     task: str
     seed: int
@@ -111,6 +113,9 @@ def _paired(mine: NamedScores, theirs: NamedScores) -> dict[str, Any] | None:
 def _notes(first: Compared, second: Compared) -> list[str]:
     notes = []
     both = ((first, second), (second, first))
+    for one in (first, second):
+        if one.status != "ok":
+            notes.append(f"{one.run} is {one.status}: its summary says why")
     if first.seed != second.seed:
         notes.append(f"other seeds, {first.seed} and {second.seed}: other draws and trainings")
     only = [sorted(mine.digests.keys() - theirs.digests.keys()) for mine, theirs in both]
@@ -135,6 +140,7 @@ def _of_cell(path: Path, cell: CellResult, paper: Paper) -> Compared:
     return Compared(
         str(path),
         f"{cell.task} {cell.arm} {cell.preset} seed={cell.seed}",
+        "ok",
         cell.paper,
         cell.task,
         cell.seed,
@@ -154,6 +160,7 @@ def _of_result(path: Path, result: RunResult, paper: Paper) -> Compared:
     return Compared(
         str(path),
         f"{result.task} {result.arm} {result.preset} seed={result.seed}",
+        result.status,
         paper.name,
         result.task,
         result.seed,

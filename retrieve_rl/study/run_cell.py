@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+from retrieve_rl.errors import GateError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.results import RunResult, run_folder
 from retrieve_rl.runs import RunFn, carry_out
@@ -31,6 +32,7 @@ def run_cell(
 
     Raises:
       RrlError: whatever a run raises.
+      GateError: the result of a run is not ok.
       Interrupted: a signal; what was trained is saved.
     """
     found = None if force is not None else find_cell(cell, folder)
@@ -51,6 +53,11 @@ def run_cell(
             changed=partial(cell.paper.changed_since, cell.config),
             wait=True,  # cells that differ in their evaluation alone share a training
         )
+        if finished.result.status != "ok":
+            raise GateError(
+                f"the result in {place} is {finished.result.status}: its summary says why; when"
+                " that is mended, --force computes it again"
+            )
         return finished.result
 
     results = [finish("train-policy", cell.paper.training())]

@@ -8,7 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from retrieve_rl.cli.app import app
+from retrieve_rl.cli.run_output import check_gate
 from retrieve_rl.documents import read_document
+from retrieve_rl.errors import GateError
+from retrieve_rl.results import read_result
 
 TINY = {
     "data.num_experts": 2,
@@ -158,6 +161,13 @@ def test_fail_under(root):
         assert "below --fail-under 200" in failed.stderr
         passed = invoke(command, *CHOICE, "--runs", root, "--fail-under", -100)
         assert passed.exit_code == 0
+
+
+def test_a_partial_result_passes_no_gate(trained):
+    result = read_result(trained).model_copy(update={"status": "partial"})
+    check_gate(result, None)
+    with pytest.raises(GateError, match="result is partial: its mean .* passes no --fail-under"):
+        check_gate(result, -100.0)
 
 
 def test_list_show_and_verify(root, trained):

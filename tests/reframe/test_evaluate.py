@@ -9,6 +9,7 @@ import pytest
 
 from retrieve_rl.documents import read_document, write_document
 from retrieve_rl.errors import DataError
+from retrieve_rl.progress import Reporter
 from retrieve_rl.reframe import evaluate as evaluation
 from retrieve_rl.reframe.evaluate import evaluate, score, summarize, trained_policy
 from retrieve_rl.results import Run, read_result
@@ -132,10 +133,27 @@ def test_episodes_that_all_break_at_their_first_step_are_timed(smoke, broken_env
     found = evaluation.evaluate_policy(policy, replace(data, env_id=broken_env), run)
     assert [outcome["length"] for outcome in found.outcomes] == [0] * 4
     assert found.timings["milliseconds_per_policy_call"] > 0
+    assert found.summary["broken_episodes"] == 4
+
+
+def test_a_broken_episode_makes_the_result_partial(
+    smoke, broken_env, tmp_path, monkeypatch, capsys
+):
+    config, run, data, _ = smoke
+    monkeypatch.setattr(
+        evaluation, "load_training_data", lambda *options: replace(data, env_id=broken_env)
+    )
+    again = Run(tmp_path, run.root, Reporter(), run.stop)
+    result = evaluate(config, again, trained=run.folder)
+    assert result.status == "partial" and result.summary["broken_episodes"] == 4
+    assert "4 of 4 episodes broke: a step was not finite" in capsys.readouterr().err
 
 
 def outcomes(*returns):
-    return [{"return_raw": value, "length": 10 * n} for n, value in enumerate(returns, start=1)]
+    return [
+        {"return_raw": value, "length": 10 * n, "status": "ok"}
+        for n, value in enumerate(returns, start=1)
+    ]
 
 
 def test_scores_by_hand(tiny):
@@ -150,6 +168,9 @@ def test_scores_by_hand(tiny):
     assert (summary["low"], summary["high"]) == (low, high)
     assert summary["episodes"] == 3 and summary["mean_length"] == 20.0
     assert summary["selection"] == "last" and summary["score_table"] == "t"
+    assert "broken_episodes" not in summary
+    scored[1]["status"] = "non_finite"
+    assert summarize(scored, env) == {**summary, "broken_episodes": 1}
 
 
 def test_without_bounds_the_raw_return_stands(tiny):

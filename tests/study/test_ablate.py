@@ -168,6 +168,17 @@ def test_a_failed_cell_does_not_stop_the_others(go):
     assert list(report["summary"]["easy"]["plain"]) == ["ends=well"]
 
 
+def test_a_partial_result_is_a_failed_cell(go, tmp_path):
+    study = FAILING.replace('"badly", "unexpectedly", "on a full disk"', '"partly"')
+    for _ in range(2):
+        report = go(study)
+        partly, well = report["cells"]
+        assert (partly["status"], well["status"], report["failed"]) == ("failed", "ok", 1)
+        assert "is partial: its summary says why" in partly["error"]
+        assert list(report["summary"]["easy"]["plain"]) == ["ends=well"]
+        assert len(list((tmp_path / "cells").glob("quick/easy/*.json"))) == 1
+
+
 def test_a_failed_cell_is_tried_again(go):
     assert go(FAILING)["failed"] == 3
     assert go(FAILING.replace('"badly", ', ""))["failed"] == 2

@@ -20,6 +20,7 @@ def compared(values, *, episodes=(1, 2, 3), **changes):
     fields = {
         "run": "a",
         "label": "t a",
+        "status": "ok",
         "paper": "stub",
         "task": "t",
         "seed": 0,
@@ -50,6 +51,8 @@ def test_what_makes_them_unlike_is_told():
     ]
     (note,) = compare(compared([1.0] * 3), compared([1.0] * 3, digests={"d": "e"}))["notes"]
     assert note == "other data: data, d"
+    (note,) = compare(compared([1.0] * 3, status="partial"), compared([1.0] * 3))["notes"]
+    assert note == "a is partial: its summary says why"
 
 
 @pytest.mark.parametrize(
