@@ -4,8 +4,9 @@ The paper trains on suboptimal data and leaves the loss open; as in Decision Tra
 squared error of the action. Trained on suboptimal actions alone (`data.expert_share = 0` and
 `retrieval.learns_on = "all"`, the literal reading) a correction learns to cancel the expert. Ours
 takes windows of the expert episodes, each with its own episode hidden from the memory, and teaches
-the correction on those alone; the backbone learns from the whole batch, which may hold the data
-too, as it would without a memory.
+the correction on those alone; the backbone gets the gradient that it would without a memory, of the
+whole batch, which may hold the data too. Its steps are still not quite those: `optimizer.clip_norm`
+bounds the norm of both gradients together.
 """
 
 from typing import NamedTuple
