@@ -57,9 +57,9 @@ def train_in_run(
                 now = time.perf_counter()
                 log_spent(run.folder, step, now - since)
                 saved, since = step, now
-            run.stop.raise_if_requested(
-                f"saved at step {step}; the same command goes on from there"
-            )
+                run.stop.raise_if_requested(
+                    f"saved at step {step}; the same command goes on from there"
+                )
     return state, metrics
 
 

@@ -1,10 +1,13 @@
 """A training that goes wrong keeps what was good."""
 
+import dataclasses
 import json
 
 import jax.numpy as jnp
 import pytest
 
+from retrieve_rl.errors import Interrupted
+from retrieve_rl.signals import StopRequest
 from retrieve_rl.training.checkpoints import latest_checkpoint, save_checkpoint
 from retrieve_rl.training.curve import forget_after
 from retrieve_rl.training.loop import NonFiniteLossError
@@ -38,6 +41,42 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_checkpoint(make_run):
             save=save,
         )
     assert latest_checkpoint(run.folder / "checkpoints").name == "step-00000004"
+
+
+class StopJustMissed(StopRequest):
+    """A signal that comes right after the first look for one."""
+
+    @property
+    def requested(self):
+        found = super().requested
+        self.signal_number = 15
+        return found
+
+
+@pytest.mark.parametrize("total_steps, saved_at", [(10, 4), (4, 4)])
+def test_a_stop_tells_of_a_checkpoint_that_is_there(make_run, total_steps, saved_at):
+    run = dataclasses.replace(make_run(), stop=StopJustMissed())
+
+    def step_fn(state, num_steps):
+        return state._replace(step=state.step + num_steps), {"finite": jnp.array(True)}
+
+    def save(state, metrics):
+        save_checkpoint(run.folder / "checkpoints", int(state.step), {}, made_from={}, metadata={})
+
+    with pytest.raises(Interrupted, match=f"saved at step {saved_at}"):
+        train_in_run(
+            run,
+            TrainState(None, None, jnp.int32(0)),
+            {},
+            title="training",
+            total_steps=total_steps,
+            steps_at_once=2,
+            checkpoint_every=10,
+            step_fn=step_fn,
+            rate_key="learning_rate",
+            save=save,
+        )
+    assert latest_checkpoint(run.folder / "checkpoints").name == f"step-0000000{saved_at}"
 
 
 def test_what_a_training_took_is_kept_over_its_processes(make_run):
