@@ -197,8 +197,8 @@ def _named(folder: Path, root: Path | None) -> Trained:
     if _hash_of(config) != result.config_hash:
         raise DataError(f"{folder} was trained by another version of this program: train it again")
     places = folder.resolve().parents
-    beside = places[2] if len(places) > 2 and places[1].name == "train-policy" else DEFAULT_ROOT
-    return Trained(folder, config, root or beside)
+    beside = places[2] if len(places) > 2 and places[1].name == "train-policy" else None
+    return Trained(folder, config, beside or root or DEFAULT_ROOT)
 
 
 def _trained_with(choice: Choice, root: Path) -> Trained:

@@ -136,6 +136,13 @@ def test_evaluate_by_path_and_by_options(root, trained):
     assert (root / "evaluate").is_dir()
 
 
+def test_a_run_is_judged_where_it_lies(root, trained, tmp_path, monkeypatch):
+    monkeypatch.setenv("RRL_RUNS", str(tmp_path / "others"))
+    before = invoke("evaluate", trained, "--json", "-q")
+    assert before.exit_code == 0, before.stderr
+    assert not (tmp_path / "others").exists() and (root / "evaluate").is_dir()
+
+
 def test_evaluate_without_a_run_names_the_command_that_makes_it(root, trained):
     missing = invoke("evaluate", *CHOICE, "--runs", root, "--seed", 7)
     assert missing.exit_code == 5 and missing.stdout == ""
