@@ -39,6 +39,8 @@ REQUIREMENTS = (
     "rich",
 )
 """The packages that this program needs; of scann those who have Linux."""
+CHECKPOINT = "checkpoint_sha256"
+"""In the `training` of a result, the digest of the checkpoint that was judged."""
 
 
 class RunResult(Strict):
@@ -128,6 +130,17 @@ def read_result(path: Path) -> RunResult:
         return validate(RunResult, document, source=str(path))
     except UsageError as error:
         raise DataError(f"{error}: this is no result of a run") from None
+
+
+def retrained(judged: RunResult, trained: RunResult) -> list[str]:
+    """Where a training has another checkpoint than the one its judgment is of, which, as text.
+
+    Nothing where one of the results does not name its checkpoint, as older ones do not.
+    """
+    then, now = ((result.training or {}).get(CHECKPOINT) for result in (judged, trained))
+    if then is None or now is None or then == now:
+        return []
+    return [f"the {CHECKPOINT} of its training is {then[:40]}, now {now[:40]}"]
 
 
 def machine() -> dict[str, Any]:

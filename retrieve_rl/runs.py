@@ -1,7 +1,7 @@
 """Carrying out a run: one writer, resumed where it stopped, done once."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,7 +48,7 @@ def carry_out(
     force: str | None = None,
     devices: int = 1,
     wait: bool = False,
-    changed: Callable[[Mapping[str, Any]], list[str]] = lambda inputs: [],
+    changed: Callable[[RunResult], list[str]] = lambda result: [],
 ) -> Finished:
     """Does the work of `config` in `folder`, or returns the result that is already there.
 
@@ -58,10 +58,10 @@ def carry_out(
       force: the name of a command that starts over; what it began itself, in this process or
         another, is kept.
       wait: for another process at work on the same run, until it has ended.
-      changed: of the inputs of a result that is there, what is another now.
+      changed: of a result that is there, what it was made from and is another now, as text.
 
     Raises:
-      DataError: the result that is there is of other data, or damaged.
+      DataError: the result that is there is of other data or another training, or damaged.
       UsageError: another process is at work on the same run.
       Interrupted: a signal came while this one waited.
     """
@@ -70,7 +70,7 @@ def carry_out(
             durable.remove(folder)
         if (folder / "result.json").exists():
             result = read_result(folder)
-            differing = changed(result.inputs)
+            differing = changed(result)
             if differing:
                 raise DataError(
                     f"{folder} is finished, but of other data: {'; '.join(differing)}; --force"

@@ -34,6 +34,7 @@ from retrieve_rl.errors import UsageError
 if TYPE_CHECKING:
     from retrieve_rl.go.config import GoConfig
     from retrieve_rl.reframe.config import ReframeConfig
+    from retrieve_rl.results import RunResult
     from retrieve_rl.runs import Finished, RunFn
 
 
@@ -121,7 +122,9 @@ def evaluate(
         return
     prepare(place.device)
     run_fn = partial(evaluation(config.paper), trained=trained.folder, **asked)
-    finished = compute("evaluate", run_fn, config, trained.root, place, output, beside)
+    finished = compute(
+        "evaluate", run_fn, config, trained.root, place, output, beside, trained=trained.folder
+    )
     check_gate(finished.result, fail_under)
 
 
@@ -152,13 +155,25 @@ def compute(
     output: Output,
     beside: Mapping[str, str] | None = None,
     devices: int = 1,
+    trained: Path | None = None,
 ) -> "Finished":
-    """Does the run, or finds it done, and prints its result; `beside` as in `folder_of`."""
+    """Does the run, or finds it done, and prints its result.
+
+    Args:
+      beside: as in `folder_of`.
+      trained: the folder of the training that the run judges.
+    """
+    from retrieve_rl.results import read_result, retrained
     from retrieve_rl.runs import carry_out, new_force
     from retrieve_rl.signals import stop_on_signals
 
     folder, reporter = folder_of(command, config, root, beside), output.reporter
-    changed = partial(paper_named(config.paper).changed_since, config)
+    paper = paper_named(config.paper)
+
+    def changed(result: "RunResult") -> list[str]:
+        of_data = paper.changed_since(config, result.inputs)
+        return of_data if trained is None else [*of_data, *retrained(result, read_result(trained))]
+
     with stop_on_signals() as stop, keep_partial(folder, command, config):
         force = new_force() if place.force else None
         finished = carry_out(

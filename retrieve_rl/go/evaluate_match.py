@@ -17,7 +17,7 @@ from retrieve_rl.go.model import count_parameters
 from retrieve_rl.go.open_trained import agent_of, open_trained
 from retrieve_rl.go.played_positions import distances_of_played, middle_states, played_positions
 from retrieve_rl.go.search_cost import search_cost
-from retrieve_rl.results import Run, RunResult, machine
+from retrieve_rl.results import CHECKPOINT, Run, RunResult, machine
 from retrieve_rl.training.spent import forget_cut_lines, log_spent, spent
 
 AT_ONCE = 32
@@ -68,7 +68,7 @@ def evaluate_match(
         training={
             "steps": config.trained.train.steps,
             "parameters": count_parameters(opened.policy.params),
-            "policy": config.policy,
+            CHECKPOINT: config.policy,
         },
         retrieval=retrieval,
         outcomes=[game.model_dump(mode="json") for game in played],

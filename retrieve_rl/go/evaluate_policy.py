@@ -21,6 +21,7 @@ from retrieve_rl.go.train_encoder import batch_of
 from retrieve_rl.results import Run, RunResult, machine, read_result
 from retrieve_rl.retrieval.quality import quantiles
 from retrieve_rl.statistics import GroupResamples
+from retrieve_rl.training.checkpoints import trained_facts
 
 
 class Evaluation(NamedTuple):
@@ -59,7 +60,11 @@ def evaluate(
     if before.retrieval and "sha256" in before.retrieval:
         judged.retrieval["trained_with_sha256"] = before.retrieval["sha256"]
     timings["evaluate_seconds"] = time.perf_counter() - began - timings["prepare_seconds"]
-    training = {"steps": config.train.steps, "parameters": count_parameters(policy.params)}
+    training = {
+        "steps": config.train.steps,
+        "parameters": count_parameters(policy.params),
+        **trained_facts(trained / "checkpoints", config.train.steps),
+    }
     return make_result("evaluate", config, data, judged, training=training, timings=timings)
 
 

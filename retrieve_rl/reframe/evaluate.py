@@ -24,7 +24,12 @@ from retrieve_rl.reframe.rollout import Answer, Rollouts, check_environment, rol
 from retrieve_rl.reframe.windows import Window
 from retrieve_rl.results import Run, RunResult, read_result
 from retrieve_rl.statistics import bootstrap_interval
-from retrieve_rl.training.checkpoints import check_trained, checkpoint_of, load_tree
+from retrieve_rl.training.checkpoints import (
+    check_trained,
+    checkpoint_of,
+    load_tree,
+    trained_facts,
+)
 from retrieve_rl.training.state import init_state
 
 _PUBLISHED_SEEDS = 10_000
@@ -110,7 +115,11 @@ def evaluate(config: ReframeConfig, run: Run, *, trained: Path) -> RunResult:
     check_environment(data.env_id, data.observation_dim, data.action_dim)
     policy = trained_policy(config, trained, data, run)
     timings = {"prepare_seconds": time.perf_counter() - began}
-    training = {"steps": config.train.steps, "parameters": count_parameters(policy.params)}
+    training = {
+        "steps": config.train.steps,
+        "parameters": count_parameters(policy.params),
+        **trained_facts(trained / "checkpoints", config.train.steps),
+    }
     evaluation = evaluate_policy(policy, data, run)
     return make_result("evaluate", config, data, evaluation, training=training, timings=timings)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from retrieve_rl.errors import GateError
 from retrieve_rl.progress import Reporter
-from retrieve_rl.results import RunResult, run_folder
+from retrieve_rl.results import RunResult, retrained, run_folder
 from retrieve_rl.runs import RunFn, carry_out
 from retrieve_rl.signals import StopRequest
 from retrieve_rl.study.cell_files import CellResult, find_cell, write_cell
@@ -39,7 +39,11 @@ def run_cell(
     if found is not None:
         return found
 
-    def finish(command: str, run_fn: RunFn) -> RunResult:
+    def finish(command: str, run_fn: RunFn, training: RunResult | None = None) -> RunResult:
+        def changed(result: RunResult) -> list[str]:
+            of_data = cell.paper.changed_since(cell.config, result.inputs)
+            return of_data if training is None else [*of_data, *retrained(result, training)]
+
         place = run_place(cell, command, root)
         finished = carry_out(
             run_fn,
@@ -50,7 +54,7 @@ def run_cell(
             stop,
             force=force,
             devices=devices,
-            changed=partial(cell.paper.changed_since, cell.config),
+            changed=changed,
             wait=True,  # cells that differ in their evaluation alone share a training
         )
         if finished.result.status != "ok":
@@ -64,7 +68,7 @@ def run_cell(
     if cell.paper.evaluation is not None:
         trained = run_place(cell, "train-policy", root)
         judge = partial(cell.paper.evaluation(), trained=trained)
-        results.append(finish("evaluate", judge))
+        results.append(finish("evaluate", judge, results[0]))
     return write_cell(cell, results, folder)
 
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from retrieve_rl import artifacts, durable
 from retrieve_rl.errors import DataError
+from retrieve_rl.results import CHECKPOINT
 
 Tree = TypeVar("Tree")
-_DIGEST = "checkpoint_sha256"
 _BFLOAT16_IN_FILE = np.dtype("V2")  # NumPy's files do not know its name
 
 
@@ -108,15 +108,15 @@ def checkpoint_of(folder: Path, step: int) -> tuple[Path, artifacts.Manifest]:
 
 
 def trained_facts(folder: Path, step: int) -> dict[str, str]:
-    """What the result of a training says of its checkpoint of that step; see `check_trained`."""
-    return {_DIGEST: checkpoint_of(folder, step)[1].digest}
+    """What a result says of the checkpoint of that step which was judged; see `check_trained`."""
+    return {CHECKPOINT: checkpoint_of(folder, step)[1].digest}
 
 
 def check_trained(
     path: Path, manifest: artifacts.Manifest, training: Mapping[str, Any] | None
 ) -> None:
     """Raises DataError where the checkpoint is another than the result of its training names."""
-    named = (training or {}).get(_DIGEST)
+    named = (training or {}).get(CHECKPOINT)
     if named is not None and named != manifest.digest:
         raise DataError(
             f"{path} is another checkpoint ({manifest.digest[:16]}) than the one its result.json"

@@ -6,7 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from retrieve_rl.reframe import recipes
+from retrieve_rl.documents import write_document
+from retrieve_rl.reframe import policy, recipes
+from retrieve_rl.reframe import train as training
 from retrieve_rl.reframe.config import resolve
 from retrieve_rl.reframe.data import changed_since, inputs_at_hand
 
@@ -114,6 +116,37 @@ def test_a_cell_is_not_filled_with_a_run_of_the_file_before(invoke, own_cache, f
     assert invoke(*words, "--force").exit_code == 0
     outcomes = [json.loads(path.read_text())["outcomes"] for path in cells.rglob("*.json")]
     assert len(outcomes) == 2 and outcomes[0] != outcomes[1]
+
+
+def test_an_evaluation_is_not_that_of_another_training(train, files, document, monkeypatch):
+    assert train(*files).exit_code == 0
+    judged = document(train(*files, "--json", command="evaluate"))
+    assert document(train(*files, "--json", command="evaluate")) == judged
+
+    def other_weights(config, *widths):
+        return policy.new_policy(config.model_copy(update={"seed": 9}), *widths)
+
+    monkeypatch.setattr(training, "new_policy", other_weights)
+    trained = document(train(*files, "--json", "--force"))
+    refused = train(*files, command="evaluate")
+    assert refused.exit_code == 5 and refused.stdout.count("return_raw") == 0
+    assert "the checkpoint_sha256 of its training is" in refused.stderr
+    assert "--force" in refused.stderr
+    again = document(train(*files, "--json", "--force", command="evaluate"))
+    names = "checkpoint_sha256", "steps", "parameters"
+    assert all(again["training"][name] == trained["training"][name] for name in names)
+    assert again["training"] != judged["training"]
+
+
+def test_an_evaluation_that_does_not_name_its_checkpoint_is_still_read(
+    train, files, document, tmp_path
+):
+    assert train(*files).exit_code == 0
+    judged = document(train(*files, "--json", command="evaluate"))
+    (path,) = tmp_path.glob("runs/evaluate/*/*/result.json")
+    del judged["training"]["checkpoint_sha256"]
+    write_document(path, judged)
+    assert document(train(*files, "--json", command="evaluate")) == judged
 
 
 def test_a_raised_recipe_makes_other_data(monkeypatch):
