@@ -16,7 +16,7 @@ from retrieve_rl.errors import UsageError
 from retrieve_rl.reframe import memory as memories
 from retrieve_rl.reframe.amb import AssociativeMemoryBuffer, Autoencoder
 from retrieve_rl.reframe.backbone import backbone_class
-from retrieve_rl.reframe.config import ReframeConfig, RetrievalConfig
+from retrieve_rl.reframe.config import ReframeConfig, RetrievalConfig, config_hash
 from retrieve_rl.reframe.data import TrainingData, load_training_data
 from retrieve_rl.reframe.evaluate import evaluate_policy
 from retrieve_rl.reframe.losses import Batch, policy_loss, step_weights
@@ -313,6 +313,9 @@ def train_policy(config: ReframeConfig, run: Run) -> RunResult:
     """
     check_divides(run.devices, config.train.batch_size)
     backbone_class(config.backbone)  # before data are made for nothing
+    hash_at_start = config_hash(
+        config
+    )  # of the code that trains, also where it is edited meanwhile
     began = time.perf_counter()
     data = load_training_data(config, run.reporter, run.stop)
     check_environment(data.env_id, data.observation_dim, data.action_dim)
@@ -332,4 +335,4 @@ def train_policy(config: ReframeConfig, run: Run) -> RunResult:
         "train-policy", config, data, evaluation, training=training, timings=timings
     )
     result.device["trained_on"] = took.devices
-    return result
+    return result.model_copy(update={"config_hash": hash_at_start})

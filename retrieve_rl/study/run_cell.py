@@ -1,9 +1,10 @@
 """One cell: an ordinary training run and its evaluation, or the file that says it is done."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from retrieve_rl.errors import GateError
+from retrieve_rl.errors import DataError, GateError
 from retrieve_rl.progress import Reporter
 from retrieve_rl.results import RunResult, retrained, run_folder
 from retrieve_rl.runs import RunFn, carry_out
@@ -31,13 +32,16 @@ def run_cell(
       devices: how many share each batch of the training.
 
     Raises:
-      RrlError: whatever a run raises.
+      DataError: what determines the cell's numbers is not what it was when the cell was named.
       GateError: the result of a run is not ok.
+      RrlError: whatever else a run raises.
       Interrupted: a signal; what was trained is saved.
     """
     found = None if force is not None else find_cell(cell, folder)
     if found is not None:
         return found
+
+    _check_unchanged(cell)
 
     def finish(command: str, run_fn: RunFn, training: RunResult | None = None) -> RunResult:
         def changed(result: RunResult) -> list[str]:
@@ -69,7 +73,17 @@ def run_cell(
         trained = run_place(cell, "train-policy", root)
         judge = partial(cell.paper.evaluation(), trained=trained)
         results.append(finish("evaluate", judge, results[0]))
+    _check_unchanged(cell)
     return write_cell(cell, results, folder)
+
+
+def _check_unchanged(cell: Cell) -> None:
+    then, now = cell.identity, replace(cell).identity
+    if then != now:
+        changed = sorted(name for name in then | now if then.get(name) != now.get(name))
+        raise DataError(
+            f"{cell.label}: {', '.join(changed)} changed while the study ran: run it again"
+        )
 
 
 def run_place(cell: Cell, command: str, root: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from functools import partial
 
 import jax
@@ -12,8 +13,9 @@ from flax import nnx
 from retrieve_rl import artifacts
 from retrieve_rl.errors import DataError, Interrupted, UsageError
 from retrieve_rl.reframe import train
-from retrieve_rl.reframe.config import resolve
+from retrieve_rl.reframe.config import config_hash, resolve
 from retrieve_rl.reframe.data import load_training_data
+from retrieve_rl.reframe.evaluate import evaluate_policy
 from retrieve_rl.reframe.memory import make_or_open, memory_folder
 from retrieve_rl.reframe.policy import make_optimizer, new_policy
 from retrieve_rl.reframe.recall import search
@@ -365,6 +367,26 @@ def test_an_environment_that_the_data_does_not_fit_is_told_before_training(
     with pytest.raises(DataError, match="Hopper-v5 has observations of shape .11,.*data .3,."):
         train.train_policy(tiny(), run)
     assert not list(run.folder.iterdir()) and not (run.root / "memories").exists()
+
+
+def test_code_that_is_edited_while_it_trains_does_not_name_the_result(
+    short_data, make_run, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "edited_backbone", raising=False)
+    code = tmp_path / "edited_backbone.py"
+    code.write_text("from retrieve_rl.reframe.backbone import MlpBackbone as Mine\n")
+    config = small("backbone=edited_backbone:Mine", "retrieval.source=none", "mlp.width=8")
+    before = config_hash(config)
+
+    def evaluate_then_edit(*arguments):
+        evaluation = evaluate_policy(*arguments)
+        code.write_text("# Edited.\n" + code.read_text())
+        return evaluation
+
+    monkeypatch.setattr(train, "evaluate_policy", evaluate_then_edit)
+    assert train.train_policy(config, make_run()).config_hash == before != config_hash(config)
 
 
 def test_the_same_seed_twice_is_the_same_result(short_data, make_run, tmp_path):

@@ -1,4 +1,4 @@
-"""One cell: of one training and its own evaluation."""
+"""One cell: of one training, its own evaluation, and what it is named by."""
 
 import shutil
 from dataclasses import replace
@@ -65,3 +65,24 @@ def test_a_cell_is_not_made_of_the_evaluation_of_another_training(stub, make_cel
         run(cell)
     assert not file.exists()
     assert run(cell, force="a command") == first
+
+
+def test_numbers_of_edited_data_do_not_get_the_key_of_those_before(stub, make_cell, run, tmp_path):
+    data = tmp_path / "data"
+    data.write_text("first")
+    trained = []
+
+    def train(config, run):
+        trained.append(data.read_text())
+        data.write_text("second")
+        return stub.train(config, run)
+
+    cell = make_cell(
+        training=lambda: train,
+        identity=lambda config: {**stub.identity(config), "data": data.read_text()},
+    )
+    file = cell_file(cell, tmp_path / "cells")
+    for _ in range(2):
+        with pytest.raises(DataError, match="easy ours seed=0: data changed while the study ran"):
+            run(cell)
+        assert trained == ["first"] and not file.exists()
