@@ -1,18 +1,19 @@
 """What a study reads of a Re:Frame config and of its result."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from retrieve_rl import artifacts
 from retrieve_rl.errors import DataError
 from retrieve_rl.reframe.config import EnvConfig, ReframeConfig, settings_that_count
 from retrieve_rl.reframe.d4rl import copy_path
-from retrieve_rl.reframe.datasets import FILE_ENDINGS
+from retrieve_rl.reframe.datasets import FILE_ENDINGS, facts_at_hand
 from retrieve_rl.reframe.recipes import find_recipe
 from retrieve_rl.results import Measurements, RunResult
 
 _OF_EPISODE, _FILE = ("id", "max_steps", "score_table"), "file@"
+_HOSTED = ("D4RL", "atari", "mujoco")
+"""Families on Minari's server, whose ids name their bytes; other Minari data are the user's own."""
 _MEASURES = ("return_raw", "normalized_score_100", "length")
 
 
@@ -44,7 +45,7 @@ def judged_on(settings: Mapping[str, Any], seed: int, measure: str) -> dict[str,
     dataset = settings["data"]["dataset"]
     of_file = dataset.startswith(_FILE) or dataset.endswith(FILE_ENDINGS)
     return {
-        "family of the data": "file" if of_file else dataset.partition("/")[0],
+        "family of the data": "file" if of_file else dataset.partition("@")[0].partition("/")[0],
         **{f"env.{name}": env[name] for name in _OF_EPISODE},
     }
 
@@ -81,8 +82,10 @@ def _version(name: str) -> str:
     if name.startswith("d4rl/"):
         manifest = artifacts.read_manifest(copy_path(name))
         return f"{name}@{manifest.metadata['arrays_sha256']}"
-    if name.endswith(FILE_ENDINGS):
-        if not Path(name).is_file():
-            raise DataError(f"{name} does not exist: a cell is known by the bytes of its data")
-        return f"{_FILE}{artifacts.sha256_of(Path(name))}"
-    return name
+    of_file = name.endswith(FILE_ENDINGS)
+    if name.partition("/")[0] in _HOSTED and not of_file:
+        return name
+    file_sha256 = facts_at_hand(name).get("file_sha256")
+    if file_sha256 is None:
+        raise DataError(f"{name} does not exist: a cell is known by the bytes of its data")
+    return f"{_FILE if of_file else f'{name}@'}{file_sha256}"

@@ -101,6 +101,7 @@ def test_families_of_data_are_other_benchmarks():
 
     assert family("rrl/hopper/medium-v0@1") == family("rrl/hopper/medium-v0") == "rrl"
     assert family("d4rl/hopper-medium-v2@ab") == "d4rl"
+    assert family("mine-v0@ab") == family("mine-v0") == "mine-v0"
     assert family("file@ab") == family("there/mine.hdf5") == "file"
     judged = of_reframe(
         {"data": {"dataset": "rrl/x"}, "env": {"id": "Hopper-v5", "target_return": 9}}, 0, ""
