@@ -209,8 +209,11 @@ def load_design(
     values = read_toml(path)
     presets = named_files("presets").keys() | named_files("presets/go").keys()
     changes = {one: values.pop(one) for one in presets & values.keys()}
+    for one, change in changes.items():
+        if not isinstance(change, Mapping):
+            raise UsageError(f"{path}: {one}: expected a table of what changes (found {change!r})")
     chosen = preset or values.get("preset", StudyDesign.model_fields["preset"].default)
-    values = merge(map(_with_dotted_keys, (values, changes.get(chosen, {}))))
+    values = merge(map(_with_dotted_keys, (values, changes.get(str(chosen), {}))))
     if task is not None:
         values["tasks"] = [task]
     if preset is not None:

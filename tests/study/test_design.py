@@ -177,6 +177,9 @@ def test_text_and_lists_can_vary(write):
         (DESIGN.replace("seeds", "sedes"), "did you mean seeds"),
         (DESIGN.replace("[grid]", "[grid"), "not valid TOML"),
         (DESIGN + '[[also]]\narm = ["reframe"]', "also"),
+        (DESIGN.replace('"smoke"', '["smoke"]'), r"preset: .*valid string \(found \['smoke'\]\)"),
+        (DESIGN.replace("[grid]", "smoke = 3\n[grid]"), r"smoke: expected a table .*found 3"),
+        (DESIGN.replace("[grid]", "paper = 3\n[grid]"), r"paper: expected a table .*found 3"),
         (DESIGN.replace("seeds", 'judged = "x"\nseeds'), "judged 'x' is none of the arms"),
     ],
 )
