@@ -129,6 +129,10 @@ def build_index(
     trained, and the new version lies in the folder that is printed.
     """
     if choice.task is None:
+        if own.keys is not None and choice != GoChoice(runs=choice.runs):
+            raise UsageError(
+                "--preset, --seed, --set, --games and --device are of games: with --task NAME"
+            )
         _index_matrix(own, growth, out, output, dry_run=dry_run, force=force)
         return
     if own != OwnKeys():

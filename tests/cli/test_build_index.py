@@ -22,7 +22,8 @@ def invoke(folder, *arguments):
     return CliRunner().invoke(app, ["build-index", *texts])
 
 
-def test_a_matrix_becomes_an_index_that_verifies(files):
+def test_a_matrix_becomes_an_index_that_verifies(files, monkeypatch):
+    monkeypatch.setenv("RRL_RUNS", str(files / "runs"))
     rows = ("--keys", "@keys.npy", "--values", "@values.npz", "--groups", "@groups.npy")
     result = invoke(files, *rows, "--out", "@index", "--json")
     assert result.exit_code == 0, result.output
@@ -70,6 +71,16 @@ def test_a_dry_run_writes_nothing(files):
         (("--keys", "@keys.npy", "--out", "@i", "--add", "@j", "--index", "exact"), 2, "--add"),
         (("--keys", "@keys.npy", "--out", "@i", "--add", "@j"), 5, "not an artifact"),
         (("--task", "go9", "--keys", "@keys.npy"), 2, "leave out the options of --keys"),
+        *(
+            (("--keys", "@keys.npy", "--out", "@i", *words), 2, "are of games: with --task NAME")
+            for words in (
+                ("--preset", "smoke"),
+                ("--seed", "1"),
+                ("--set", "index.wanted_recall=0.9"),
+                ("--games", "@games"),
+                ("--device", "cpu"),
+            )
+        ),
         (("--task", "go9", "--games", "@nowhere.sgf"), 5, "expected game records"),
         (("--task", "go7"), 2, "did you mean go9"),
         (("--task", "go9", "--set", "index.seed=1"), 2, "use --seed"),
