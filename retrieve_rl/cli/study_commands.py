@@ -78,7 +78,14 @@ def ablate(
     asked = study.Asked(name, task, preset, seed, settings or ())
     platform = likely_platform(place.device)
     if place.dry_run:
-        planned = study.plan(asked, paper_of_task, root=place.root, folder=cells, platform=platform)
+        planned = study.plan(
+            asked,
+            paper_of_task,
+            root=place.root,
+            folder=cells,
+            force=place.force,
+            platform=platform,
+        )
         _print_plan(planned, output)
         return
     with stop_on_signals() as stop:

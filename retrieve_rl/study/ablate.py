@@ -72,6 +72,7 @@ def plan(
     *,
     root: Path,
     folder: Path | None,
+    force: bool = False,
     platform: str | None = None,
 ) -> dict[str, Any]:
     """What `rrl ablate --dry-run` prints: the cells, which are done, how long the others take.
@@ -80,6 +81,7 @@ def plan(
     what those took on `expected_on`, the devices that they were computed on.
 
     Args:
+      force: every cell would be computed again.
       platform: "cpu" or "gpu"; only cells of it tell of time, where there are any.
 
     Raises:
@@ -90,7 +92,8 @@ def plan(
     folder = folder or default_folder(root)
     finished = _telling(design, grid, folder, platform)
     expected = ExpectedTime(finished)
-    done = {cell.key: find_cell(cell, folder) is not None for cell in grid}
+    known = {} if force else _finished(grid, folder)
+    done = {cell.key: cell.key in known for cell in grid}
     left = {cell.key: cell for cell in grid if not done[cell.key]}.values()
     return {
         "name": Path(asked.name).stem,

@@ -64,12 +64,12 @@ def go(stub, write_study, tmp_path):
 
 @pytest.fixture
 def dry(stub, write_study, tmp_path):
-    """dry(text): the plan of such a study."""
+    """dry(text, force=True): the plan of such a study."""
 
-    def dry(text=DESIGN, settings=(), folder=None, platform=None):
+    def dry(text=DESIGN, settings=(), folder=None, **options):
         asked = Asked(write_study(text), settings=settings)
         folders = {"root": tmp_path / "runs", "folder": folder or tmp_path / "cells"}
-        return plan(asked, stub.paper_of, **folders, platform=platform)
+        return plan(asked, stub.paper_of, **folders, **options)
 
     return dry
 

@@ -239,6 +239,9 @@ def test_a_plan_writes_nothing_and_knows_the_time_where_it_can(go, dry, tmp_path
     finished = dry()
     assert (finished["done"], finished["expected_seconds"]) == (12, 0.0)
     assert {cell["status"] for cell in finished["cells"]} == {"done"}
+    again = dry(force=True)
+    assert (again["done"], again["to_do"], again["expected_seconds"]) == (0, 12, 12 * 61.0)
+    assert {cell["status"] for cell in again["cells"]} == {"to do"}
 
 
 def test_cells_of_the_same_platform_tell_of_time_where_there_are_any(go, dry, tmp_path):
