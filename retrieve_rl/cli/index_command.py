@@ -174,7 +174,14 @@ def _add_games(
         print_plan("build-index", config, place.root, output, beside)
         return
     run_fn = partial(add_games, asked=asked, to=growth.to)
-    compute("build-index", run_fn, config, place.root, place, output, beside)
+    finished = compute("build-index", run_fn, config, place.root, place, output, beside)
+    _check_recalls((finished.result.retrieval or {})["index"])
+
+
+def _check_recalls(report: "Report") -> None:
+    """Also of what was added. Raises GateError."""
+    check_recall(report["recall_at_10"], report["wanted_recall"])
+    check_recall(report.get("added_recall_at_10", 1.0), report["wanted_recall"])
 
 
 def check_recall(found: float, wanted: float) -> None:
@@ -230,8 +237,7 @@ def _index_matrix(
                 rows, out, options, reporter=reporter, stop=stop, force=force
             )
     _print(report, out, output)
-    check_recall(report["recall_at_10"], report["wanted_recall"])
-    check_recall(report.get("added_recall_at_10", 1.0), report["wanted_recall"])
+    _check_recalls(report)
 
 
 def _read(keys: Path, values: Path | None, groups: Path | None) -> "Rows":

@@ -3,6 +3,7 @@
 import pytest
 
 from retrieve_rl.documents import read_document
+from retrieve_rl.retrieval.recall import RecallTest
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -90,6 +91,18 @@ def test_a_version_grows(choice, added, random_sgf, tmp_path, invoke, document):
         document(invoke("build-index", *choice, *files, *more, "--dry-run"))["folder"]
         == (plan["folder"])
     )
+
+
+def test_a_missed_recall_of_what_was_added_exits_6_each_time(
+    choice, added, random_sgf, tmp_path, invoke, monkeypatch
+):
+    (tmp_path / "more.sgf").write_bytes(random_sgf(104))
+    with monkeypatch.context() as patch:
+        patch.setattr(RecallTest, "recall", lambda self, index: (0.5, 0.0))
+        assert invoke("build-index", *choice, "--add", tmp_path / "more.sgf").exit_code == 6
+    missed = invoke("build-index", *choice, "--add", tmp_path / "more.sgf")
+    assert missed.exit_code == 6 and "recall@10 is 0.500, 0.95 was wanted" in missed.stderr
+    assert "positions_added" in missed.stdout
 
 
 def test_what_cannot_be_added_is_said_in_one_line(
