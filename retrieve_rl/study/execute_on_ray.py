@@ -5,6 +5,7 @@ cell then goes on from its last checkpoint, else it begins anew. Finished cells 
 machine that asked, whatever its workers can write.
 """
 
+import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -58,10 +59,14 @@ def _connect(ray: Any, address: str | None) -> bool:
     """Whether the connection was made here, and not by the caller."""
     if ray.is_initialized():
         return False
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False)
     except (ConnectionError, ValueError) as error:
         raise MissingDependencyError(f"no Ray cluster at {address}: {error}") from None
+    finally:
+        if signal.getsignal(signal.SIGTERM) is not handler:  # Ray's own would exit at once
+            signal.signal(signal.SIGTERM, handler)
     return True
 
 
