@@ -61,7 +61,7 @@ def _connect(ray: Any, address: str | None) -> bool:
         return False
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address=address, log_to_driver=False)
+        ray.init(address=address or "local", log_to_driver=False)
     except (ConnectionError, ValueError) as error:
         raise MissingDependencyError(f"no Ray cluster at {address}: {error}") from None
     finally:

@@ -78,6 +78,15 @@ def fake_ray(monkeypatch):
     signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.parametrize(
+    "address, connected_to", [(None, "local"), ("auto", "auto"), ("head:6379", "head:6379")]
+)
+def test_without_an_address_a_cluster_is_started(fake_ray, go, address, connected_to, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "elsewhere:6379")
+    assert go(run_cells=partial(run_on_ray, jobs=2, address=address))["failed"] == 0
+    assert fake_ray.connected_to == [connected_to]
+
+
 def test_sigterm_is_still_a_request_to_stop(fake_ray, go, tmp_path):
     fake_ray.at_work = partial(os.kill, os.getpid(), signal.SIGTERM)
     with stop_on_signals() as stop:
