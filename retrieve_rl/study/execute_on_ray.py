@@ -6,6 +6,7 @@ machine that asked, whatever its workers can write.
 """
 
 import signal
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from retrieve_rl.study.execute import Ended, Workplace, attempt, tell_failure
 from retrieve_rl.study.expected import ExpectedTime
 
 _LOST_WORKERS = 5
-"""How often a cell is begun again on another worker before it counts as failed."""
+"""How often a cell is begun again, after the others, before it counts as failed."""
 _LOOK_SECONDS = 0.5
 
 
@@ -81,8 +82,9 @@ def _run(
     jobs: int,
     prepare: Callable[[], None],
 ) -> list[Ended]:
-    task = ray.remote(num_cpus=_cores_of_a_cell(ray, jobs), max_retries=_LOST_WORKERS)(_on_a_worker)
-    left, ended = list(reversed(cells)), list[Ended]()
+    # Ray itself would begin a cell again without end where memory is short.
+    task = ray.remote(num_cpus=_cores_of_a_cell(ray, jobs), max_retries=0)(_on_a_worker)
+    left, ended, lost = list(reversed(cells)), list[Ended](), Counter[str]()
     running: dict[Any, Cell] = {}
     with reporter.tally("cells", len(cells)) as show:
 
@@ -101,7 +103,15 @@ def _run(
             ready, _ = ray.wait(list(running), timeout=_LOOK_SECONDS)
             for reference in ready:
                 cell = running.pop(reference)
-                one = _result(ray, reference, cell)
+                try:
+                    one: Ended = ray.get(reference)
+                except ray.exceptions.RayError as error:
+                    lost[cell.key] += 1
+                    if lost[cell.key] <= _LOST_WORKERS:
+                        left.insert(0, cell)
+                        continue
+                    told = f"its worker was lost {lost[cell.key]} times: {error}"
+                    one = Ended(cell, None, told)
                 if one.result is not None:
                     path = cell_file(cell, place.cells)
                     artifacts.write_file(path, text_of(one.result))
@@ -127,11 +137,3 @@ def _cores_of_a_cell(ray: Any, jobs: int) -> float:
 def _on_a_worker(cell: Cell, place: Workplace, prepare: Callable[[], None]) -> Ended:
     # Ray cancels by killing: what a checkpoint holds is kept.
     return attempt(cell, place, Reporter(verbosity=-1), StopRequest(), prepare=prepare)
-
-
-def _result(ray: Any, reference: Any, cell: Cell) -> Ended:
-    try:
-        ended: Ended = ray.get(reference)
-    except ray.exceptions.RayError as error:
-        return Ended(cell, None, f"its worker was lost {_LOST_WORKERS + 1} times: {error}")
-    return ended

@@ -87,6 +87,17 @@ def test_without_an_address_a_cluster_is_started(fake_ray, go, address, connecte
     assert fake_ray.connected_to == [connected_to]
 
 
+@pytest.mark.parametrize("times, failed", [(5, 0), (6, 1)])
+def test_a_cell_of_lost_workers_is_begun_again_after_the_others(fake_ray, go, times, failed):
+    fake_ray.loses["easy plain size=2 seed=0"] = times
+    report = go(run_cells=partial(run_on_ray, jobs=2, address=None))
+    assert report["failed"] == failed and fake_ray.max_retries == 0
+    assert fake_ray.begun[:12].count("easy plain size=2 seed=0") == 1
+    assert fake_ray.begun[12:] == ["easy plain size=2 seed=0"] * 5
+    errors = [cell["error"] for cell in report["cells"] if cell["status"] == "failed"]
+    assert errors == ["its worker was lost 6 times: out of memory"] * failed
+
+
 def test_sigterm_is_still_a_request_to_stop(fake_ray, go, tmp_path):
     fake_ray.at_work = partial(os.kill, os.getpid(), signal.SIGTERM)
     with stop_on_signals() as stop:
