@@ -8,6 +8,8 @@ from retrieve_rl.go.bundled import bundled_records
 from retrieve_rl.go.config import GoConfig, settings_that_count
 from retrieve_rl.go.endings import Label
 from retrieve_rl.go.match_games import PlayedGame, played_games_of
+from retrieve_rl.go.play_config import PlayConfig
+from retrieve_rl.go.policy_config import HeldOutConfig
 from retrieve_rl.go.sources import digest_of_records
 from retrieve_rl.results import Measurements, RunResult
 
@@ -50,11 +52,12 @@ def judged_on(settings: Mapping[str, Any], seed: int, measure: str) -> dict[str,
     """What both sides of a match were given; else the draw of the held-out positions, without which
     two outcomes of one game are of other positions."""
     if measure == "score":
-        match = settings if "opponent" in settings else settings.get("play", {})
+        played = {**PlayConfig().model_dump(mode="json"), **settings.get("play", {})}
+        match = settings if "opponent" in settings else played
         return {name: match[name] for name in _OF_MATCH if name in match}
     held_out = settings.get("trained", settings).get("held_out", {})
-    known = {"held_out.positions": held_out["positions"]} if "positions" in held_out else {}
-    return {"seed of the held-out positions": seed, **known}
+    positions = held_out.get("positions", HeldOutConfig().positions)
+    return {"seed of the held-out positions": seed, "held_out.positions": positions}
 
 
 def measurements(result: RunResult) -> Measurements:

@@ -89,10 +89,10 @@ def test_positions_drawn_by_other_seeds_are_no_pairs():
     whole = {"trained": {"held_out": {"positions": 9}}, "play": {"opponent": "gnugo"}}
     assert of_go(whole, 0, "top1") != of_go(whole, 1, "top1")
     assert of_go(whole, 0, "top1")["held_out.positions"] == 9
-    match = {"opponent": "gnugo", "komi": 7.0, "games": 4}
+    match = {"opponent": "gnugo", "move_seconds": 2.0, "games": 4}
     for settings in (match, {"play": match}):
         found = [of_go(settings, seed, "score") for seed in (0, 1)]
-        assert found == [{"opponent": "gnugo", "komi": 7.0}] * 2
+        assert found == [{"opponent": "gnugo", "move_seconds": 2.0}] * 2
 
 
 def test_families_of_data_are_other_benchmarks():
@@ -120,4 +120,12 @@ def test_what_a_cell_leaves_out_is_at_its_default():
         env = [{}, changed]
         judged = [of_reframe({"data": {"dataset": "rrl/x"}, "env": one}, 0, "") for one in env]
         with pytest.raises(DataError, match="do not belong into one table: env"):
+            compare(*(compared([1.0] * 3, judged_on=one) for one in judged))
+    for changed, measure, differing in (
+        ({"held_out": {"positions": 9}}, "top1", "held_out.positions 4000 and 9"),
+        ({"play": {"opponent": "gnugo", "move_seconds": 2.0}}, "score", "move_seconds 10.0 and 2"),
+    ):
+        settings = [{"play": {"opponent": "gnugo"}}, changed]
+        judged = [of_go(one, 0, measure) for one in settings]
+        with pytest.raises(DataError, match=f"do not belong into one table: {differing}"):
             compare(*(compared([1.0] * 3, judged_on=one) for one in judged))
