@@ -3,6 +3,7 @@
 import io
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from retrieve_rl.durable import write_file
 from retrieve_rl.shown import is_number
 from retrieve_rl.study.design import StudyDesign
 from retrieve_rl.study.intervals import EPISODES_ONLY
-from retrieve_rl.study.table import in_design_order
+from retrieve_rl.study.table import UNCHANGED, in_design_order
 from retrieve_rl.study.themes import LIGHT, MARKERS, Theme, drawn_in
 
 if TYPE_CHECKING:
@@ -46,14 +47,14 @@ def figure_of(summary: dict[str, Any], design: StudyDesign, theme: Theme) -> "Fi
     over = _drawn_over(design)
     lines = {task: _lines(arms, design, over) for task, arms in summary.items()} if over else {}
     # A row or an arm has its place and color in every panel, also where a task lacks another.
-    rows = list(dict.fromkeys(row for arms in summary.values() for row in _flat(arms)))
-    colors = list(dict.fromkeys(name for named in lines.values() for name in named))
+    rows = _shown([row for arms in summary.values() for row in _flat(arms)])
+    names = _shown([name for named in lines.values() for name in named])
     size = (2.5 + 2.8 * len(tasks), 3.6 if over else 1.6 + 0.35 * max(1, len(rows)))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(1, len(tasks), squeeze=False, sharex=not over, sharey=bool(over))
     for axis, task in zip(axes[0], tasks, strict=True):
         if over:
-            _draw_lines(axis, lines.get(task, {}), colors)
+            _draw_lines(axis, lines.get(task, {}), names)
             axis.set_xlabel(over)
         else:
             bars = _flat(summary.get(task, {}))
@@ -84,13 +85,13 @@ def _legend_columns(labels: Iterable[str], inches: float) -> int:
 
 
 def _flat(arms: dict[str, Any]) -> dict[str, _Numbers]:
-    """Label -> numbers of every row of a task."""
+    """Name -> numbers of every row of a task."""
     rows = {}
     for arm, below in arms.items():
         if "mean" in below:
             rows[arm] = below
         else:
-            rows |= {f"{arm} {_short(varied)}": numbers for varied, numbers in below.items()}
+            rows |= {f"{arm} {varied}": numbers for varied, numbers in below.items()}
     return rows
 
 
@@ -106,21 +107,24 @@ def _told_intervals(summary: dict[str, Any]) -> list[str]:
     return [f"{several} {word}", "95% intervals" + (f" ({EPISODES_ONLY})" if one_only else "")]
 
 
-def _short(varied: str) -> str:
-    """ "data.num_experts=3 a.b=1" without the sections of the keys."""
-    return re.sub(r"(^| )[\w.]*\.(\w+=)", r"\1\2", varied)
+def _shown(names: Iterable[str]) -> dict[str, str]:
+    """Name -> label, in order: "a data.num_experts=3 x.y=1" without the sections of the keys, where
+    no other name would have the same."""
+    short = {name: re.sub(r"(^| )[\w.]*\.(\w+=)", r"\1\2", name) for name in names}
+    counts = Counter(short.values())
+    return {name: label if counts[label] == 1 else name for name, label in short.items()}
 
 
 def _draw_bars(
-    axis: Any, found: dict[str, _Numbers], rows: list[str], theme: Theme, *, named: bool
+    axis: Any, found: dict[str, _Numbers], rows: dict[str, str], theme: Theme, *, named: bool
 ) -> None:
     """From the top down; the rows are named beside the first panel only."""
     for row, numbers in found.items():
-        position = rows.index(row)
+        position = list(rows).index(row)
         axis.barh(position, numbers["mean"], color="C0", alpha=0.8)
         whiskers = _whiskers([numbers])
         axis.errorbar(numbers["mean"], position, xerr=whiskers, color=theme.ink, capsize=4)
-    axis.set_yticks(range(len(rows)), rows if named else [""] * len(rows))
+    axis.set_yticks(range(len(rows)), rows.values() if named else [""] * len(rows))
     axis.invert_yaxis()
 
 
@@ -135,13 +139,17 @@ def _drawn_over(design: StudyDesign) -> str | None:
 
 
 def _lines(arms: dict[str, Any], design: StudyDesign, over: str) -> dict[str, _Line]:
-    """Label -> points; what does not vary has one point, under None."""
+    """Name -> points; what does not vary has one point, under None."""
     found: dict[str, _Line] = {}
     if design.curve is None:
-        for (arm, varied), (label, value) in _places(design, over).items():
-            rows = {"": arms[arm]} if "mean" in arms.get(arm, ()) else arms.get(arm, {})
-            if varied in rows:
-                found.setdefault(label, {})[value] = rows[varied]
+        for (arm, varied), (name, value) in _places(design, over).items():
+            below = arms.get(arm, {})
+            if "mean" in below and not varied:
+                found[name] = {value: below}
+            elif varied in below:
+                found.setdefault(name, {})[value] = below[varied]
+            elif not varied and UNCHANGED in below:
+                found[f"{name} {UNCHANGED}"] = {value: below[UNCHANGED]}
         return found
     for row, numbers in _flat(arms).items():
         named = {
@@ -168,17 +176,16 @@ def _places(design: StudyDesign, over: str) -> dict[tuple[str, str], tuple[str, 
     for block in design.blocks:
         for arm, settings in itertools.product(block.arms, block.combinations):
             told = {key: f"{key}={value}" for key, value in settings.items()}
-            rest = _short(" ".join(told[key] for key in told if key != over))
-            label = f"{arm} {rest}".strip()
-            found[arm, " ".join(told.values())] = label, settings.get(over)
+            rest = " ".join(told[key] for key in told if key != over)
+            found[arm, " ".join(told.values())] = f"{arm} {rest}".strip(), settings.get(over)
     return found
 
 
-def _draw_lines(axis: Any, lines: dict[str, _Line], colors: list[str]) -> None:
+def _draw_lines(axis: Any, lines: dict[str, _Line], names: dict[str, str]) -> None:
     """What does not vary is a level line with its interval as a band."""
     values = [value for line in lines.values() for value in line if value is not None]
-    for label, line in lines.items():
-        number = colors.index(label)
+    for name, line in lines.items():
+        number, label = list(names).index(name), names[name]
         color = f"C{number}"
         if None in line:
             level = line[None]

@@ -128,6 +128,29 @@ def test_what_is_no_number_has_bars(values):
     assert [t.get_text() for t in axis.get_yticklabels()] == [f"a k={value}" for value in values]
 
 
+def test_rows_that_differ_in_the_sections_of_their_keys_alone_are_all_drawn():
+    rows = {name: numbers(float(n)) for n, name in enumerate(("x.k=1", "y.k=1", "x.l=1"))}
+    also = [Block(arms=["a"], grid={key: [1]}) for key in ("y.k", "x.l")]
+    with drawn_in(LIGHT):
+        (axis,) = figure_of({"t": {"a": rows}}, design(grid={"x.k": [1]}, also=also), LIGHT).axes
+    assert len(axis.patches) == 3
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert labels == ["a x.k=1", "a y.k=1", "a l=1"]
+
+
+def test_the_row_as_the_arm_is_a_level_beside_its_line():
+    rows = {"k=1": numbers(1.0), "k=2": numbers(2.0), "as the arm": numbers(3.0)}
+    study = design(grid={"k": [1, 2]}, also=[Block(arms=["a"])])
+    with drawn_in(LIGHT):
+        figure = figure_of({"t": {"a": rows}}, study, LIGHT)
+    (axis,) = figure.axes
+    (line,) = axis.containers
+    assert line.lines[0].get_xydata().tolist() == [[1, 1], [2, 2]]
+    assert [3.0, 3.0] in [list(drawn.get_ydata()) for drawn in axis.lines]
+    names = sorted(text.get_text() for text in figure.legends[0].get_texts())
+    assert names == ["a", "a as the arm"]
+
+
 def test_the_title_says_what_finished_and_what_the_intervals_are_over():
     def title(**changes):
         summary = {"t": {"a": {**numbers(1.0), **changes}, "b": numbers(3.0)}}
