@@ -278,4 +278,13 @@ def _paper(design: StudyDesign, paper_of: PaperOf) -> Paper:
 
 
 def _setting(key: str, value: Any) -> str:
-    return f"{key}={json.dumps(value)}"
+    return f"{key}={_toml(value)}"
+
+
+def _toml(value: Any) -> str:
+    """A value that was read from TOML, as it stands there."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_toml(key)} = {_toml(of)}' for key, of in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)  # TOML knows no pairs of surrogates

@@ -168,6 +168,17 @@ def test_text_and_lists_can_vary(write):
     assert {cell.config.backbone for cell in cells(load_design(write(text)))} == {"dt", "mlp"}
 
 
+def test_tables_in_lists_and_any_text_can_be_set(write):
+    text = GO + (
+        '[[settings.data.sources]]\nfile = "games.sgf"\nsha256 = "ab"\nheld_out = true\n'
+        'players = ["\\"Ω\\"", "𝄞\\n"]\n'
+    )
+    for cell in cells(load_design(write(text))):
+        (source,) = cell.config.data.sources
+        assert (source.file, source.sha256, source.held_out) == ("games.sgf", "ab", True)
+        assert source.players == ('"Ω"', "𝄞\n")
+
+
 @pytest.mark.parametrize(
     "text, message",
     [
