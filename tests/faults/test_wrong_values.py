@@ -245,7 +245,8 @@ TABLE = {
             (f"{MATRIX} --positions 3", USAGE, "are of games"),
         ],
         "task": given("", GO_TASK),
-        "preset": given("--task go9", PRESET),
+        "preset": given("--task go9", PRESET)
+        + [(f"{MATRIX} --preset smoke", USAGE, "are of games: with --task NAME")],
         "seed": given(GO, SEED),
         "settings": given(GO, SETTINGS)
         + [(f"{GO} --set keys.dim=100000", USAGE, "take a wider layer")],
@@ -330,6 +331,8 @@ TABLE = {
             ("@/no-arm.toml", USAGE, "arms: List should have at least 1 item"),
             ("@/twice.toml", USAGE, "seeds holds 1 twice"),
             ("@/negative.toml", USAGE, "seed: Input should be greater"),
+            ("@/two-presets.toml", USAGE, "preset: Input should be a valid string"),
+            ("@/no-table.toml", USAGE, "smoke: expected a table of what changes (found 3)"),
             ("@/reference.toml", USAGE, "reference 'nobody' is none of the arms"),
             ("@/mixed.toml", USAGE, "a study is of one paper"),
         ],

@@ -45,6 +45,8 @@ _STUDIES = {
     "no-arm": "arms = []",
     "twice": "arms = ['reframe']\nseeds = [1, 1]",
     "negative": "arms = ['reframe']\nseeds = [-1]",
+    "two-presets": "arms = ['reframe']\npreset = ['smoke', 'quick']",
+    "no-table": "arms = ['reframe']\nsmoke = 3",
     "reference": "arms = ['reframe']\nreference = 'nobody'",
 }
 _RUNS = {"damaged": "{", "newer": _TEXTS["newer.json"], "other": "{}"}
