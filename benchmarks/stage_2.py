@@ -48,17 +48,17 @@ def _inputs(config: ReframeConfig, num_latents: int) -> TrainInputs:
     rng = np.random.default_rng(0)
     table = _table(rng, DATA_STEPS + num_latents)
     if not config.retrieves:
-        return TrainInputs(table, None, None, None)
+        return TrainInputs(table, None, None, None, None)
     memory = _memory(rng, config.memory.latent_dim, num_latents)
     hidden = hide_own_trajectory(
         memory, memory.trajectories, memory.timesteps, config.retrieval.hidden_segment
     )
     if config.retrieval.query == "learned":
-        return TrainInputs(table, memory, None, hidden)
+        return TrainInputs(table, memory, None, None, hidden)
     shape = (num_latents, config.retrieval.num_neighbors)
     distances = np.sort(rng.random(shape, np.float32), axis=1)
     found = Neighbors(rng.integers(0, num_latents, shape, np.int32), distances)
-    return TrainInputs(table, memory, found, hidden)
+    return TrainInputs(table, memory, None, found, hidden)
 
 
 def _table(rng: np.random.Generator, steps: int) -> StepTable:

@@ -66,7 +66,7 @@ class TrainInputs(NamedTuple):
     Attributes:
       table: the data set's steps, then the experts'.
       memory: the frozen buffer; None in an arm without one.
-      autoencoder: of the memory, which makes the frozen queries of neighbors that are drawn.
+      autoencoder: of the memory, where neighbors are drawn and it makes the queries.
       neighbors: [S, K] for every row of the table, where the query is frozen and finds the nearest.
       hidden: what is hidden from every row of the table.
     """
@@ -114,7 +114,8 @@ def make_inputs(
             run.reporter,
             run.stop,
         )
-    return TrainInputs(table, memory.buffer, memory.autoencoder, neighbors, hidden)
+    autoencoder = memory.autoencoder if config.retrieval.source == "random" else None
+    return TrainInputs(table, memory.buffer, autoencoder, neighbors, hidden)
 
 
 def check_teachers(hidden: HiddenGroups, segment: int) -> None:
