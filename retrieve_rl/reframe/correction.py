@@ -24,7 +24,7 @@ class Recalled(NamedTuple):
 
     Attributes:
       actions: the candidate expert action.
-      closeness: exp(-d / scale) of the nearest neighbor; 0 means far or absent.
+      closeness: exp(-d / scale) of the first neighbor; 0 means far or absent.
       present: whether there was any neighbor.
       observations: the query's observation in the memory's own standardization, clipped to +-5.
     """

@@ -314,9 +314,8 @@ def train_policy(config: ReframeConfig, run: Run) -> RunResult:
     """
     check_divides(run.devices, config.train.batch_size)
     backbone_class(config.backbone)  # before data are made for nothing
-    hash_at_start = config_hash(
-        config
-    )  # of the code that trains, also where it is edited meanwhile
+    # Of the code that trains, also where a backbone of the user's own is edited meanwhile.
+    hash_at_start = config_hash(config)
     began = time.perf_counter()
     data = load_training_data(config, run.reporter, run.stop)
     check_environment(data.env_id, data.observation_dim, data.action_dim)
