@@ -72,8 +72,8 @@ class Scale:
             self._climb("scann", _of_scann(num_leaves, partial(self._bare, bare, self.queries)))
             self._with_kernels()
             self._as_built(memory)
+            self._exact()  # before FAISS's indexes fill the memory
             self._faiss(folder, num_leaves, stack)
-            self._exact()
             self._in_turn()
             wrapping = self._wrapping(memory, shard.index)
             self.rivals.clear()  # they hold the indexes

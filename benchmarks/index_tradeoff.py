@@ -67,6 +67,11 @@ def drawn_from(source: Path, num_keys: int, work: Path) -> tuple[Path, np.ndarra
     return path, np.asarray(rows[asked])
 
 
+def identity(source: Path) -> dict[str, Any]:
+    """Which matrix it was."""
+    return {"rows": len(np.load(source, mmap_mode="r")), "sha256": artifacts.sha256_of(source)}
+
+
 def summarize(scales: dict[int, dict[str, Any]]) -> dict[str, float | None]:
     """Rates at recall 0.95, ours over each of the others' and over the fastest lean FAISS's, and
     what each system takes; null where a system finds too few at every setting. The rate of ours as
@@ -115,6 +120,7 @@ def main() -> None:
     options = parser.parse_args()
     work, name = options.work.resolve(), "index-tradeoff" + ("-of-keys" if options.keys else "")
     out = options.out or REPOSITORY / "experiments/results" / f"{name}.json"
+    keys_of = None if options.keys is None else identity(options.keys)
     scales = {}
     for num_keys in options.num_keys:
         if options.keys is None:
@@ -127,6 +133,7 @@ def main() -> None:
             "benchmark": out.stem,
             "what": (__doc__ or "").strip(),
             "keys": ((drawn_from if options.keys else synthetic_keys).__doc__ or "").strip(),
+            "keys_of": keys_of,
             "dim": queries.shape[1],
             "wanted_recall": WANTED,
             "summary": summary,

@@ -223,9 +223,7 @@ def told_as_missed(page: str) -> Iterator[tuple[tuple[str, str], bool]]:
 def test_what_missed_its_goal_is_told_as_missed():
     bench = json.loads((ROOT / "experiments/results/bench.json").read_text())
     goals = [goal for row in bench["rows"] for goal in row["goals"]]
-    missed = {
-        (Path(goal["result"]).stem, goal["measure"]): goal["met"] is False for goal in goals
-    }
+    missed = {(Path(goal["result"]).stem, goal["measure"]): goal["met"] is False for goal in goals}
     told = [one for one in told_as_missed(PAGES["docs/performance.md"]) if one[0] in missed]
     assert len(told) > 30
     assert [which for which, said in told if said != missed[which]] == []
