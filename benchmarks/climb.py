@@ -1,7 +1,7 @@
 """The settings at which a search finds enough: from quick to thorough, then the least that do."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +9,8 @@ import numpy as np
 WANTED = 0.95
 ENOUGH, NO_GAIN = 0.98, 0.001
 """A system is not asked to be more thorough beyond this recall, or where that does not help."""
+TOO_SLOW = 0.8
+"""Nor where even its quickest setting is slower than this part of the fastest that finds enough."""
 ROUNDS, NEAR = 3, 50
 """Searches of a setting; and the part of a depth to which the least one is known."""
 
@@ -39,8 +41,9 @@ class System(NamedTuple):
 
 
 def climb(system: System, recall_of: Callable[[np.ndarray], float]) -> list[Noted]:
-    """Every setting up to those that find more than enough; for every number of candidates that
-    has found enough by then, also the least depth that does, by halving as if recall always rose.
+    """Every setting up to those that find more than enough, or find enough more slowly than others;
+    for every number of candidates that has found enough by then, also the least depth that does, by
+    halving as if recall always rose.
     """
     noted: dict[tuple[int, int], Noted] = {}
 
@@ -61,6 +64,9 @@ def climb(system: System, recall_of: Callable[[np.ndarray], float]) -> list[Note
         before, best = best, max([note(depth, candidates) for candidates in system.rescorings])
         if best >= ENOUGH or (best >= WANTED and best - before < NO_GAIN):
             break
+        quickest = max(noted[depth, of]["queries_per_second"] for of in system.rescorings)
+        if quickest < TOO_SLOW * _fastest_rate(noted.values()):
+            break
     for rescoring in system.rescorings:
         found = {
             depth: one["recall_at_10"] for (depth, of), one in noted.items() if of == rescoring
@@ -77,6 +83,12 @@ def climb(system: System, recall_of: Callable[[np.ndarray], float]) -> list[Note
             else:
                 low = middle
     return [noted[dials] for dials in sorted(noted)]
+
+
+def _fastest_rate(noted: Iterable[Noted]) -> float:
+    """Of those that find the wanted share."""
+    enough = [one for one in noted if one["recall_at_10"] >= WANTED]
+    return max([one["queries_per_second"] for one in enough], default=0.0)
 
 
 def fastest(system: System, noted: Sequence[Noted], count: int) -> list[Noted]:

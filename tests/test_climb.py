@@ -46,3 +46,16 @@ def test_of_two_that_find_enough_the_faster_comes_first(system):
     noted = climb(system._replace(rescorings=(60, 50)), recall)
     assert [one["setting"]["candidates"] for one in fastest(system, noted, 3)] == [50, 60]
     assert len(fastest(system, noted, 1)) == 1
+
+
+def test_a_climb_ends_where_even_the_quickest_is_too_slow(searched):
+    def search(setting):  # Many candidates find enough early, few never do and get slower.
+        searched.append(setting)
+        share = 0.96 if setting["candidates"] == 50 else min(0.9, setting["depth"] / 100)
+        rows = np.arange(1000)[:, None]
+        cost = setting["depth"] + setting["candidates"] / 10
+        return cost, np.where(rows < 1000 * share + setting["depth"], rows, -1)
+
+    climb(System("depth", (2, 4, 8, 16, 19), "candidates", (10, 50), search), recall)
+    # 2 and 50 cost 7; 8 and 10 cost 9, more than a quarter slower: 16 is not tried.
+    assert max(setting["depth"] for setting in searched) == 8
