@@ -17,6 +17,9 @@ RECALL_AT = 10
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Rounding of a distance measured twice, as a share of it.
 _ROUNDING = 1e-5
+# Of a key computed twice, as a share of its length: the activations of one position differ with
+# what else is in their batch, and of many copies ten would be the nearest by that alone.
+_ROUNDING_OF_KEYS = 1e-6
 
 _nearest = jax.jit(nearest, static_argnames="num_neighbors")
 
@@ -52,17 +55,19 @@ def recall_of_each(
 ) -> Float[np.ndarray, " B"]:
     """The share of the k true neighbors that were found, for each query; 1 where there are none.
 
-    Of duplicates any will do: a row counts if it is as near as the k-th true neighbor. `found` has
-    k columns; where `truth` has one more, it tells which queries have such ties, and only for those
-    are distances measured anew (those of an approximate index are rounded, and keys may lie on a
-    disk). Without it they are measured for all.
+    Of duplicates any will do: a row counts if it is as near as the k-th true neighbor, but for the
+    rounding of keys and distances. `found` has k columns; where `truth` has one more, it tells
+    which queries have such ties, and only for those are distances measured anew (those of an
+    approximate index are rounded, and keys may lie on a disk). Without it they are measured for
+    all.
     """
     found_rows = np.asarray(found.indices)
     k = found_rows.shape[1]
     true_rows, true_distances = np.asarray(truth.indices), np.asarray(truth.distances)
     wanted = np.sum(true_rows[:, :k] >= 0, axis=1)
     farthest = np.where(true_rows >= 0, true_distances, 0.0)[:, :k].max(axis=1, initial=0.0)
-    reach = (farthest * (1 + _ROUNDING))[:, None]
+    of_keys = _ROUNDING_OF_KEYS**2 * np.sum(np.square(queries, dtype=np.float64), axis=1)
+    reach = (farthest * (1 + _ROUNDING) + of_keys)[:, None]
     near = (found_rows[:, :, None] == true_rows[:, None, :k]).any(axis=2) & (found_rows >= 0)
     tied = np.ones(len(near), bool)
     if true_rows.shape[1] > k:

@@ -44,6 +44,14 @@ def test_any_of_two_duplicates_will_do():
     assert recall_at_k(found, truth, LINE, queries) == 0.5
 
 
+def test_copies_that_differ_by_the_rounding_of_a_key_are_duplicates():
+    key = np.array([[3.0, 4.0]], np.float32)  # of length 5
+    copies = np.repeat(key, 4, axis=0) * np.float32([1, 1 + 3e-7, 1 - 3e-7, 1 + 3e-3])[:, None]
+    found, truth = (Neighbors([[row]], [[0.0]]) for row in (1, 0))
+    assert recall_at_k(found, truth, copies, key) == 1.0
+    assert recall_at_k(Neighbors([[3]], [[0.0]]), truth, copies, key) == 0.0
+
+
 @pytest.mark.parametrize("extra, expected", [([[2, 4]], 1.0), ([[2, 3]], 0.0)])
 def test_one_more_true_neighbor_tells_where_ties_are(extra, expected):
     queries = np.array([[3.0]], np.float32)
