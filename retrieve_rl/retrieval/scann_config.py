@@ -20,7 +20,7 @@ COMPARED_LEAVES = 5000
 """A key is compared with so many leaves, at most; of more, with those near its group."""
 NUM_GROUPS, LISTED_LEAVES = 512, 1024
 """Groups, and leaves near each: fewer than COMPARED_LEAVES, and a whole number of score blocks."""
-_BLOCKS_PER_DIM = 3 / 8
+_DIMS_PER_BLOCK = 2
 CODEWORDS = 16
 """Of a block of asymmetric hashing: four bits."""
 
@@ -42,7 +42,7 @@ class ScannParameters(Strict):
 def parameters_for(
     num_keys: int, variances: Float[Array, " D"], reorder: Reorder = "bfloat16"
 ) -> ScannParameters:
-    """2 sqrt(2 N) leaves, and three blocks for eight dimensions, cut to suit the variances."""
+    """2 sqrt(2 N) leaves, and a block for every two dimensions, cut to suit the variances."""
     if num_keys < TREE_FROM:
         return ScannParameters(num_leaves=0, block_widths=(), reorder=reorder)
     return ScannParameters(
@@ -64,7 +64,7 @@ def learned_from(num_leaves: int) -> int:
 
 def num_blocks(dim: int) -> int:
     """Blocks of asymmetric hashing for keys of width `dim`."""
-    return math.ceil(_BLOCKS_PER_DIM * dim)
+    return math.ceil(dim / _DIMS_PER_BLOCK)
 
 
 def block_widths(variances: Float[Array, " D"], count: int) -> tuple[int, ...]:
