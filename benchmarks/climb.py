@@ -62,7 +62,7 @@ def climb(system: System, recall_of: Callable[[np.ndarray], float]) -> list[Note
     best = 0.0
     for depth in system.depths:
         before, best = best, max([note(depth, candidates) for candidates in system.rescorings])
-        if best >= ENOUGH or (best >= WANTED and best - before < NO_GAIN):
+        if best >= ENOUGH or best - before < NO_GAIN:
             break
         quickest = max(noted[depth, of]["queries_per_second"] for of in system.rescorings)
         if quickest < TOO_SLOW * _fastest_rate(noted.values()):

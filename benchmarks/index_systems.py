@@ -32,9 +32,9 @@ NUM_NEIGHBORS, TURNS = 10, 9
 NUM_FASTEST = 3
 """Settings of a system that take turns, at most: a climb's timings are rough."""
 SHARES_OF_LEAVES = tuple(0.0005 * 2**step for step in range(10))
-REORDERINGS = (30, 50, 75, 110, 150, 250, 400, 700)
+REORDERINGS = (30, 50, 75, 110, 150, 250, 400, 700, 1200)
 NPROBES = tuple(2**step for step in range(1, 11))
-K_FACTORS = (3, 4, 5, 6, 8, 12, 20, 40)
+K_FACTORS = (3, 4, 5, 6, 8, 12, 20, 40, 80)
 EF_SEARCHES = (20, 40, 80, 160, 320, 640, 1280, 2560)
 FAISS_SYSTEMS = {
     "faiss_ivfpq_lean": "IVF{leaves},PQ{half}x4fsr,Refine(SQfp16)",
