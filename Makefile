@@ -67,7 +67,7 @@ smoke-all: $(INSTALLED)  ## Run every study on a tiny setting (twenty minutes, t
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bash tests/smoke_all.sh
 
 .PHONY: bench
-bench: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure speed against others and the machine's limit, into bench.json (an hour; makes .venv-bench)
+bench: $(INSTALLED) $(BENCH_INSTALLED)  ## Measure speed against others and the machine's limit, into bench.json (half an hour; makes .venv-bench)
 	@$(VENV)/bin/python benchmarks/run_all.py --bench-python $(BENCH_VENV)/bin/python
 
 .PHONY: bench-index
