@@ -180,13 +180,17 @@ def test_table_is_the_one_that_a_report_of_the_result_file_has(page, name, shown
     assert shown == table_in_markdown(table)
 
 
+FACTS = re.compile(r"<!-- facts: (.+?) -->\n(.*?)<!-- end", re.DOTALL)
+"""The result files above a table, and the table."""
+
+
 def facts(page: str) -> Iterator[tuple[str, str, float]]:
     """What the tables of a page show, the name of each number, and the number in the result file.
 
     A cell is `0.4 <!-- recall_at_10 -->`, or `0.4 <!-- go9-index: recall_at_10 -->` in a table that
     several result files stand above.
     """
-    for names, table in re.findall(r"<!-- facts: (.+?) -->\n(.*?)<!-- end", page, re.DOTALL):
+    for names, table in FACTS.findall(page):
         results = {Path(name).stem: json.loads((ROOT / name).read_text()) for name in names.split()}
         for line in table.strip().splitlines()[2:]:
             for cell in line.strip("|").split("|")[1:]:
@@ -210,7 +214,7 @@ def test_facts_are_those_of_the_result_files(page):
 def told_as_missed(page: str) -> Iterator[tuple[tuple[str, str], bool]]:
     """Of every number in a table: its result file and name, and whether the table calls it missed:
     beside the number, or at the end of a row whose last cell has none."""
-    for names, table in re.findall(r"<!-- facts: (.+?) -->\n(.*?)<!-- end", page, re.DOTALL):
+    for names, table in FACTS.findall(page):
         for line in table.strip().splitlines()[2:]:
             cells = line.strip("|").split("|")
             of_row = cells[-1] if "<!--" not in cells[-1] else ""

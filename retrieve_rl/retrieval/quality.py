@@ -17,8 +17,8 @@ RECALL_AT = 10
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Rounding of a distance measured twice, as a share of it.
 _ROUNDING = 1e-5
-# Of a key computed twice, as a share of its length: the activations of one position differ with
-# what else is in their batch, and of many copies ten would be the nearest by that alone.
+# Of a key computed twice, as a share of its length: a network rounds the same input otherwise in
+# another batch, and of many copies ten would be the nearest by that alone.
 _ROUNDING_OF_KEYS = 1e-6
 
 _nearest = jax.jit(nearest, static_argnames="num_neighbors")
