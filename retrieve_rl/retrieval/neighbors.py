@@ -24,6 +24,8 @@ _SCORES_AT_ONCE = 2**22
 _SAMPLED_ROWS = 1000
 _SPARE_TILES = 2
 """Tiles looked at beyond k, against the rounding of the scores that choose them."""
+_RUN = 16
+"""Columns of scores of which the highest is looked at first: `top_k` takes long over many."""
 
 
 class Neighbors(NamedTuple):
@@ -203,8 +205,8 @@ def _search(
 ) -> Neighbors:
     queries, hidden = asked
     best = _best_of_tiles(blocks, queries, hidden)
-    _, chosen = jax.lax.top_k(best, min(num_neighbors + _SPARE_TILES, best.shape[1]))  # [B, C]
-    chosen = jnp.sort(chosen, axis=1)  # so that of rows at equal distances the first are kept
+    # In their order, so that of rows at equal distances the first are kept.
+    chosen = _highest(best, num_neighbors + _SPARE_TILES)  # [B, C]
     keys = blocks.tiles.reshape(-1, *blocks.tiles.shape[2:])[chosen]  # [B, C, T, D]
     distances = jnp.sum((queries[:, None, None] - keys) ** 2, axis=-1)
     rows = chosen[..., None] * _TILE_ROWS + jnp.arange(_TILE_ROWS)
@@ -248,6 +250,22 @@ def _best_of_tiles(
         lambda _, block: (None, best(*block)[:, 0]), None, (blocks.scored, groups)
     )  # [M, B, W]
     return jnp.moveaxis(found, 0, 1).reshape(batch, -1)
+
+
+def _highest(scores: Float[Array, "B N"], num: int) -> Int[Array, "B C"]:
+    """The columns of the `num` highest scores, or of all, in rising order; of equal ones the first.
+
+    They lie within the `num` runs of columns whose highest scores are highest.
+    """
+    width = scores.shape[1]
+    if width <= 2 * num * _RUN:
+        return jnp.sort(jax.lax.top_k(scores, min(num, width))[1], axis=1)
+    filled_up = jnp.pad(scores, ((0, 0), (0, -width % _RUN)), constant_values=-jnp.inf)
+    runs = filled_up.reshape(-1, -(-width // _RUN), _RUN)
+    chosen = _highest(jnp.max(runs, axis=2), num)
+    candidates = jnp.take_along_axis(runs, chosen[:, :, None], axis=1)
+    among = _highest(candidates.reshape(-1, num * _RUN), num)
+    return jnp.take_along_axis(chosen, among // _RUN, axis=1) * _RUN + among % _RUN
 
 
 def _nearest_of(

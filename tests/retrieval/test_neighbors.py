@@ -78,6 +78,16 @@ def test_of_rows_at_equal_distances_the_first_are_chosen(rng):
     check_rows(found(keys, keys[:40], 25), keys, keys[:40], 25)
 
 
+@pytest.mark.parametrize("rows", [9000, 100_003])
+def test_of_many_rows_at_few_distances_the_first_are_chosen(rng, rows):
+    keys = rng.integers(0, 2000, (rows, 1)).astype(np.float32)
+    queries = np.array([[0.0], [77.0], [500.0]], np.float32)
+    check_rows(found(keys, queries, 9), keys, queries, 9)
+    groups = rng.integers(0, 2, rows).astype(np.int32)
+    hides = {"key_groups": groups, "not_from": np.array([[0], [1], [NO_GROUP]], np.int32)}
+    check_rows(found(keys, queries, 9, **hides), keys, queries, 9, **hides)
+
+
 def test_points_worked_by_hand():
     indices, distances = found(LINE, [[3.2], [10.0]], 2)
     np.testing.assert_array_equal(indices, [[2, 3], [1, 3]])
