@@ -1,5 +1,6 @@
 """What must be settled before JAX computes anything."""
 
+import gc
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,9 +11,11 @@ from retrieve_rl.errors import MissingDependencyError
 if TYPE_CHECKING:
     from retrieve_rl.cli.options import Device
 
+_OBJECTS_BEFORE_COLLECTION = 10_000
+
 
 def prepare(device: "Device", devices: int = 1) -> None:
-    """Chooses JAX's platform, keeps compiled programs for the next start, hushes Gymnasium.
+    """Chooses JAX's platform, makes the next start quick, hushes Gymnasium.
 
     Args:
       devices: how many a training is to use; of a processor, that many are made of its cores.
@@ -20,6 +23,8 @@ def prepare(device: "Device", devices: int = 1) -> None:
     Raises:
       MissingDependencyError: `gpu` was asked for and there is none, or fewer devices are there.
     """
+    # What is imported and traced stays; by default Python looks for garbage every 700 objects.
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
     import gymnasium
     import jax
 
