@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from retrieve_rl.errors import UsageError
+from retrieve_rl.errors import DataError, UsageError
 from retrieve_rl.go.add_games import add_games, judge_versions
 from retrieve_rl.go.additions import additions
 from retrieve_rl.go.agent import AgentConfig
@@ -14,7 +14,7 @@ from retrieve_rl.go.choices import OpeningHalf
 from retrieve_rl.go.config import GoConfig
 from retrieve_rl.go.evaluate_match import evaluate_match
 from retrieve_rl.go.evaluate_policy import evaluate
-from retrieve_rl.go.match_config import agent_config, match_of
+from retrieve_rl.go.match_config import MatchConfig, agent_config, match_hash, match_of
 from retrieve_rl.go.match_games import PlayedGame, played_games_of
 from retrieve_rl.go.match_statistics import check_voids
 from retrieve_rl.go.played_positions import played_positions
@@ -47,7 +47,8 @@ def judge_cell(config: GoConfig, run: Run, *, trained: Path) -> RunResult:
 
     Raises:
       UsageError: a memory is to grow that the policy does not have, or neighbors are asked for.
-      DataError: records are missing, or hold too few positions.
+      DataError: records are missing, or hold too few positions; the folder has games of a policy
+        that was trained anew since.
       GateError: too many games of a match are void.
       MissingDependencyError: no such engine.
       Interrupted: a signal asked to stop.
@@ -56,7 +57,8 @@ def judge_cell(config: GoConfig, run: Run, *, trained: Path) -> RunResult:
         return evaluate(config, run, trained=trained)
     growth = _grow(config, run, trained)
     version = growth.version if growth else None
-    result = _match(config, run, trained, games=config.play.games, version=version)
+    match = _match_of(config, trained, games=config.play.games, version=version)
+    result = _play(match, run, trained, version)
     if growth is None:
         return result
     began = time.perf_counter()
@@ -84,10 +86,13 @@ def _grow(config: GoConfig, run: Run, trained: Path) -> Growth | None:
     if play.grows_by == "own games":
         place = run.folder / _ADDING
         playing = Run(place, run.root, run.reporter, run.stop)
-        played = _once(
-            place,
-            lambda: _match(config, playing, trained, games=play.added_from, half="adding"),
-        )
+        match = _match_of(config, trained, games=play.added_from, half="adding")
+        played = _once(place, lambda: _play(match, playing, trained))
+        if played.config_hash != match_hash(match):
+            raise DataError(
+                f"{place} holds another match, as of the policy before it was trained anew: remove"
+                f" {run.folder} and run again"
+            )
         records, seconds = place / "games", played.timings["play_seconds"]
     else:
         assert play.other_games is not None
@@ -99,16 +104,15 @@ def _grow(config: GoConfig, run: Run, trained: Path) -> Growth | None:
     return Growth(place, result, seconds)
 
 
-def _match(
+def _match_of(
     config: GoConfig,
-    run: Run,
     trained: Path,
     *,
     games: int,
     half: OpeningHalf = "scoring",
     version: Path | None = None,
-) -> RunResult:
-    match = match_of(
+) -> MatchConfig:
+    return match_of(
         config,
         trained,
         _agent(config),
@@ -118,6 +122,9 @@ def _match(
         move_seconds=config.play.move_seconds,
         version=version,
     )
+
+
+def _play(match: MatchConfig, run: Run, trained: Path, version: Path | None = None) -> RunResult:
     result = evaluate_match(match, run, trained=trained, version=version)
     remedy = (
         f'remove the files of the void games, those with "outcome": null, from'

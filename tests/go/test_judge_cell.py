@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from retrieve_rl.config import digest
-from retrieve_rl.errors import GateError, UsageError
+from retrieve_rl.errors import DataError, GateError, UsageError
 from retrieve_rl.go import cell
 from retrieve_rl.go.config import config_hash, index_config_hash, judgment_hash
 from retrieve_rl.go.endings import Label
@@ -167,6 +167,23 @@ def test_own_games_join_the_memory_before_the_match(playing, judge, tmp_path, go
     assert again.outcomes == told.outcomes
     # All games were found: what they took is still told.
     assert again.timings["play_seconds"] > told.timings["play_seconds"]
+
+
+def test_games_from_before_a_policy_was_trained_anew_are_refused(
+    config, playing, judge, go_run, tmp_path
+):
+    grown = playing(grows_by="own games", added_from=2, added_positions=10, games=2)
+    judge(grown)
+    shutil.rmtree(tmp_path / "judged/games")  # as if it had been stopped before its own match
+    folder = tmp_path / "anew"
+    folder.mkdir()
+    longer = config.model_copy(update={"train": config.train.model_copy(update={"steps": 3})})
+    run = Run(folder, go_run.root, go_run.reporter, go_run.stop)
+    write_result(folder, train_policy(longer, run))
+    grown = grown.model_copy(update={"train": longer.train})
+    run = Run(tmp_path / "judged", go_run.root, go_run.reporter, go_run.stop)
+    with pytest.raises(DataError, match="judged/adding holds another match"):
+        judge_cell(grown, run, trained=folder)
 
 
 def test_other_games_join_it_in_the_same_number(playing, judge, tmp_path, random_sgf):
