@@ -23,7 +23,8 @@ def prepare(device: "Device", devices: int = 1) -> None:
     Raises:
       MissingDependencyError: `gpu` was asked for and there is none, or fewer devices are there.
     """
-    # What is imported and traced stays; by default Python looks for garbage every 700 objects.
+    # Nearly all that is imported and traced stays: looking for garbage as often as Python does by
+    # default only takes time.
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
     import gymnasium
     import jax
